@@ -1,0 +1,5 @@
+export { AppError, ERROR_KINDS, type ErrorFacts, type ErrorKind } from './app-error';
+export { Clock } from './clock';
+export { formatDuration, InvalidDuration, MAX_DURATION_SECONDS, parseDuration } from './duration';
+export { defineMachine, ImpossibleTransition, type EventOf, type Machine, type StateOf } from './machine';
+export { Secret } from './secret';
