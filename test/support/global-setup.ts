@@ -1,1 +1,82 @@
-export default async function setup(): Promise<void> {}
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import type { TestProject } from 'vitest/node';
+import { startServer, stopServer, SUPERUSER, type Server } from '../../scripts/embedded-postgres';
+import type { ServerOfThisRun } from './postgres';
+
+const TEMPLATE = 'curfew_template';
+const secret = (): string => randomBytes(18).toString('base64url');
+
+/** One real PostgreSQL per test run, in a folder of its own, with one migrated database to copy from. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = mkdtempSync(join(tmpdir(), 'curfew-test-'));
+  chmodSync(folder, 0o711); // the server's account, when we are root, passes through
+  const server = join(folder, 'postgres');
+  const guard = guardian(folder, server);
+  const teardown = async (): Promise<void> => {
+    await stopServer(server);
+    rmSync(folder, { recursive: true, force: true });
+    guard.kill();
+  };
+  try {
+    const superuserPassword = secret();
+    const options = {
+      folder: server,
+      logFile: join(folder, 'postgres.log'),
+      password: superuserPassword,
+      durable: false,
+    };
+    const running = await startServer(options);
+    const passwords = { api: secret(), worker: secret(), timekeeper: secret() };
+    await makeTemplate(running, passwords);
+    const { host, port } = running;
+    const provided: ServerOfThisRun = {
+      host,
+      port,
+      template: TEMPLATE,
+      superuser: SUPERUSER,
+      superuserPassword,
+      passwords,
+    };
+    project.provide('postgres', provided);
+    return teardown;
+  } catch (error) {
+    await teardown();
+    throw error;
+  }
+}
+
+async function makeTemplate(server: Server, passwords: ServerOfThisRun['passwords']): Promise<void> {
+  const client = new pg.Client({ connectionString: server.url('postgres') });
+  await client.connect();
+  try {
+    await client.query(`CREATE DATABASE ${TEMPLATE}`);
+    await migrate(server.url(TEMPLATE), passwords);
+    await client.query(`ALTER DATABASE ${TEMPLATE} IS_TEMPLATE true ALLOW_CONNECTIONS false`);
+  } finally {
+    await client.end();
+  }
+}
+
+async function migrate(ownerUrl: string, passwords: ServerOfThisRun['passwords']): Promise<void> {
+  const path = '../../apps/migrate/src/migrate';
+  const step = (await import(path).catch(() => undefined)) as
+    | { migrateDatabase(options: { ownerUrl: string; passwords: ServerOfThisRun['passwords'] }): Promise<void> }
+    | undefined;
+  await step?.migrateDatabase({ ownerUrl, passwords });
+}
+
+/** Cleans up when this process ends without doing so itself, however it ends: its end of the pipe closes then. */
+function guardian(folder: string, server: string): { kill(): void } {
+  const script = 'cat; pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid"; rm -rf "$0"';
+  const child = spawn('/bin/sh', ['-c', script, folder, server], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  child.unref();
+  return { kill: () => void (child.pid && process.kill(-child.pid, 'SIGKILL')) };
+}
