@@ -31,7 +31,7 @@ module.exports = {
       comment: 'a library offers exactly what its index names',
       severity: 'error',
       from: { path: '^(apps|libs/([^/]+))/', pathNot: '\\.spec\\.ts$' },
-      to: { path: '^libs/([^/]+)/src/', pathNot: ['^libs/$2/', '/src/index\\.ts$'] },
+      to: { path: '^libs/([^/]+)/src/', pathNot: ['^libs/$2/', '/src/index\\.ts$', '^libs/platform/src/(queue|http)/index\\.ts$'] },
     },
     {
       name: 'a-provider-knows-no-other-provider',

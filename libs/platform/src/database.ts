@@ -1,0 +1,55 @@
+import { DataSource, type EntityManager, type EntitySchema } from 'typeorm';
+import type { Secret } from '@app/kernel';
+import { assertSchemaVersion } from './schema-version';
+
+/** What every change goes through: the manager of one running transaction. */
+export type Transaction = EntityManager;
+
+type Entity = EntitySchema | (new () => object);
+
+export interface DatabaseOptions {
+  readonly url: Secret<string>;
+  /** `curfew-api`, `curfew-worker`, …: what `pg_stat_activity` shows. */
+  readonly applicationName: string;
+  readonly entities: readonly Entity[];
+  /** The most connections this process takes. Separate duties have separate pools. */
+  readonly connections: number;
+  /** The longest a statement may take, in milliseconds. */
+  readonly statementTimeoutMs?: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Opens the pool and checks the schema version. TypeORM never changes the schema.
+ *
+ * @throws WrongSchemaVersion
+ */
+export async function openDatabase(options: DatabaseOptions): Promise<DataSource> {
+  const timeout = options.statementTimeoutMs ?? 10_000;
+  const database = new DataSource({
+    type: 'postgres',
+    url: options.url.reveal(),
+    applicationName: options.applicationName,
+    entities: [...options.entities],
+    synchronize: false,
+    logging: false,
+    poolSize: options.connections,
+    connectTimeoutMS: 5_000,
+    // Without a listener a lost idle connection would end the process.
+    poolErrorHandler: options.onError,
+    extra: {
+      statement_timeout: timeout,
+      idle_in_transaction_session_timeout: timeout,
+      keepAlive: true,
+      options: '-c timezone=UTC',
+    },
+  });
+  await database.initialize();
+  try {
+    await assertSchemaVersion(database);
+  } catch (error) {
+    await database.destroy();
+    throw error;
+  }
+  return database;
+}

@@ -1,0 +1,152 @@
+import { readFileSync } from 'node:fs';
+import { z, type ZodObject } from 'zod';
+import { AppError, Secret } from '@app/kernel';
+
+/** An empty variable is an absent one: `VAR=` in a Compose file sets nothing. */
+const withoutEmpty = (source: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(Object.entries(source).filter((entry): entry is [string, string] => Boolean(entry[1])));
+
+const seconds = (fallback: number, max: number, description: string) =>
+  z.coerce.number().int().min(1).max(max).default(fallback).describe(description);
+
+const flag = (description: string) =>
+  z
+    .enum(['0', '1'])
+    .default('0')
+    .transform((value) => value === '1')
+    .describe(description);
+
+const secret = (description: string) =>
+  z
+    .string()
+    .min(1)
+    .transform((value) => new Secret(value))
+    .describe(description);
+
+const common = {
+  CURFEW_ENV: z
+    .enum(['production', 'development'])
+    .default('production')
+    .describe('`production` refuses the embedded identity provider and the demo.'),
+  DATABASE_URL: secret(
+    "PostgreSQL 16 or later, with this process' own role (`curfew_api`, `curfew_worker`, `curfew_timekeeper`).",
+  ),
+  REDIS_URL: secret(
+    'Redis for the queue, when there is more than one machine. Without it the queue lives in PostgreSQL.',
+  ).optional(),
+  HOST: z.string().default('127.0.0.1').describe('The address to listen on.'),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug'])
+    .default('info')
+    .describe('The least level that is logged.'),
+};
+
+const sealingKeyFile = z
+  .string()
+  .describe('The file with the key-encryption key: 32 random bytes in base64 (`openssl rand -base64 32`), mode 0600.');
+
+export const apiEnvironment = z.object({
+  ...common,
+  PORT: z.coerce.number().int().min(0).max(65_535).default(7420).describe('The port of the API.'),
+  PUBLIC_URL: z.url({ protocol: /^https?$/ }).describe('The address under which people and CLIs reach the API.'),
+  SEALING_KEY_FILE: sealingKeyFile,
+  POLICY_DIR: z.string().default('policies').describe('The folder of `*.cedar` and `groups.yaml`.'),
+  OIDC_ISSUER: z.url().optional().describe('The OpenID provider that people sign in with.'),
+  OIDC_CLIENT_ID: z
+    .string()
+    .default('curfew')
+    .describe("Curfew's client at the provider. It needs the device authorization grant."),
+  OIDC_CLIENT_SECRET: secret("The client's secret; none for a public client.").optional(),
+  OIDC_CONNECTION: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,62}$/)
+    .default('default')
+    .describe('The name of this connection: the part before the slash of a member in `groups.yaml`.'),
+  OIDC_GROUP_CLAIM: z
+    .string()
+    .optional()
+    .describe('The claim of the ID token that lists groups, when they shall count.'),
+  OIDC_SCOPE: z.string().default('openid profile email').describe('The scope asked for at sign-in.'),
+  SIGN_IN_MAX_SECONDS: seconds(43_200, 2_592_000, 'How long a sign-in can be refreshed, in seconds.'),
+  ACTIVATE_WITHIN_SECONDS: seconds(900, 86_400, 'How long after its approval a grant may begin, in seconds.'),
+  CURFEW_DEMO: flag('`1` starts the embedded identity provider and adds the demo target. Refused in production.'),
+  CURFEW_DEMO_FILE: z
+    .string()
+    .optional()
+    .describe('The file with the accounts and targets of the demo. `npm start` writes it.'),
+});
+
+export const workerEnvironment = z.object({
+  ...common,
+  PORT: z.coerce.number().int().min(0).max(65_535).default(7421).describe('The port of health and metrics.'),
+  SEALING_KEY_FILE: sealingKeyFile,
+  PROOF_KEY_FILE: z
+    .string()
+    .describe(
+      'The file with the key that only the prover uses; same form as `SEALING_KEY_FILE`, another key, given to no other process.',
+    ),
+  WORKER_CONCURRENCY: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .default(8)
+    .describe('How many operations one worker carries out at once.'),
+  STUCK_AFTER_SECONDS: seconds(60, 86_400, 'How long an end may take before its grant is `stuck`, in seconds.'),
+  RETRY_CAP_SECONDS: seconds(30, 3_600, 'The longest pause between two attempts, in seconds.'),
+});
+
+export const timekeeperEnvironment = z.object({
+  ...common,
+  PORT: z.coerce.number().int().min(0).max(65_535).default(7422).describe('The port of health and metrics.'),
+});
+
+export const migrateEnvironment = z.object({
+  DATABASE_URL: secret(
+    'An existing database, with a role that may create roles and owns the database (or a superuser).',
+  ),
+  API_DATABASE_PASSWORD: secret('The password that `curfew_api` shall have.'),
+  WORKER_DATABASE_PASSWORD: secret('The password that `curfew_worker` shall have.'),
+  TIMEKEEPER_DATABASE_PASSWORD: secret('The password that `curfew_timekeeper` shall have.'),
+});
+
+export type ApiEnvironment = z.infer<typeof apiEnvironment>;
+export type WorkerEnvironment = z.infer<typeof workerEnvironment>;
+export type TimekeeperEnvironment = z.infer<typeof timekeeperEnvironment>;
+
+export class InvalidEnvironment extends AppError {
+  constructor(problems: readonly string[]) {
+    super({
+      kind: 'invalid',
+      code: 'platform.invalid_environment',
+      message: `the environment is not right:\n  ${problems.join('\n  ')}`,
+      advice: 'docs/configuration.md lists every variable.',
+      details: { problems },
+    });
+  }
+}
+
+/**
+ * The only reader of `process.env`. Any variable may come from a file instead: `NAME_FILE` names it, as container
+ * platforms mount secrets.
+ *
+ * @throws InvalidEnvironment which names every variable that is wrong, and never shows a value
+ */
+export function readEnvironment<Schema extends ZodObject>(schema: Schema, source = process.env): z.infer<Schema> {
+  const values: Record<string, string> = withoutEmpty(source);
+  for (const name of Object.keys(schema.shape)) {
+    const file = values[`${name}_FILE`];
+    if (file !== undefined && values[name] === undefined && !(`${name}_FILE` in schema.shape)) {
+      values[name] = readFileSync(file, 'utf8').trimEnd();
+    }
+  }
+  const result = schema.safeParse(values);
+  if (result.success) return result.data;
+  throw new InvalidEnvironment(
+    result.error.issues.map((issue) =>
+      values[String(issue.path[0])] === undefined
+        ? `${issue.path.join('.')} is missing`
+        : `${issue.path.join('.')}: ${issue.message}`,
+    ),
+  );
+}

@@ -1,0 +1,33 @@
+export { openDatabase, type DatabaseOptions, type Transaction } from './database';
+export { DatabaseClock } from './database-clock';
+export {
+  apiEnvironment,
+  InvalidEnvironment,
+  migrateEnvironment,
+  readEnvironment,
+  timekeeperEnvironment,
+  workerEnvironment,
+  type ApiEnvironment,
+  type TimekeeperEnvironment,
+  type WorkerEnvironment,
+} from './environment';
+export { onStop, reportReady } from './lifecycle';
+export { correlated, createLogger, currentCorrelation, describeError } from './log';
+export {
+  LeaseLost,
+  LEASE_SECONDS,
+  Operations,
+  type OpenOperation,
+  type Operation,
+  type OperationKind,
+} from './operations';
+export { randomToken } from './random';
+export {
+  assertSchemaVersion,
+  MigrationsChanged,
+  NotThisDatabase,
+  SCHEMA_VERSION,
+  WrongSchemaVersion,
+} from './schema-version';
+export { scramVerifier } from './scram';
+export { KeyFileInvalid, LocalKeySealer, SealBroken, Sealer } from './sealing';
