@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
+import { migrateDatabase } from '../../apps/migrate/src/migrate';
+import { Secret } from '@app/kernel';
 import { startServer, stopServer, SUPERUSER, type Server } from '../../scripts/embedded-postgres';
 import type { ServerOfThisRun } from './postgres';
 
@@ -63,11 +65,14 @@ async function makeTemplate(server: Server, passwords: ServerOfThisRun['password
 }
 
 async function migrate(ownerUrl: string, passwords: ServerOfThisRun['passwords']): Promise<void> {
-  const path = '../../apps/migrate/src/migrate';
-  const step = (await import(path).catch(() => undefined)) as
-    | { migrateDatabase(options: { ownerUrl: string; passwords: ServerOfThisRun['passwords'] }): Promise<void> }
-    | undefined;
-  await step?.migrateDatabase({ ownerUrl, passwords });
+  await migrateDatabase({
+    ownerUrl: new Secret(ownerUrl),
+    passwords: {
+      api: new Secret(passwords.api),
+      worker: new Secret(passwords.worker),
+      timekeeper: new Secret(passwords.timekeeper),
+    },
+  });
 }
 
 /** Cleans up when this process ends without doing so itself, however it ends: its end of the pipe closes then. */

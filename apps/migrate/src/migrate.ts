@@ -107,7 +107,7 @@ async function migrateQueue(client: Client): Promise<void> {
   const schema = client.escapeIdentifier(QUEUE_SCHEMA);
   const roles = 'curfew_api, curfew_worker, curfew_timekeeper';
   await client.query('SET ROLE curfew_owner');
-  await runMigrations(client as never, QUEUE_SCHEMA);
+  await runMigrations(client, QUEUE_SCHEMA);
   await client.query(`GRANT USAGE ON SCHEMA ${schema} TO ${roles}`);
   await client.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO ${roles}`);
   await client.query(`GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA ${schema} TO ${roles}`);
