@@ -1,5 +1,6 @@
 import type { Secret } from '@app/kernel';
 import type { ZodType } from 'zod';
+import { MalformedGrant } from './provider.errors';
 
 /** Whose grant: everything made at a target is named after both, so that it is found again without our database. */
 export interface GrantRef {
@@ -24,7 +25,8 @@ export interface EntitlementConfig {
 
 /**
  * Says that the caller still holds the lease on its work, and throws when it does not. A provider calls it after it has
- * opened its (named) connection and before it changes anything: whoever took the lease over ends such connections first.
+ * opened its (named) connection and before it changes anything: whoever took the lease over cuts such connections first,
+ * so that a worker which slept meanwhile finds that it cannot change anything any more.
  */
 export type Fence = () => Promise<void>;
 
@@ -42,6 +44,8 @@ export interface Credential {
   readonly fields: Readonly<Record<string, string>>;
   /** The environment in which the target's usual client just works: `PGHOST`, `PGUSER`, … */
   readonly environment: Readonly<Record<string, string>>;
+  /** What the client wants as a file: variable → content. Written for its owner only, the variable holds the path. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 export interface Issued {
@@ -111,6 +115,7 @@ export interface EndingTraits {
  * - end: closes the door, ends live sessions, removes what was made
  * - end: needs only the grant; nothing to end is success
  * - end: called twice, or after a crash at any step, it still ends
+ * - end: cuts off a start that sleeps after its fence, so that it makes nothing any more
  * - end: does not touch what bears another grant's or another installation's name
  * - prove: says ended only after the end
  * - prove: a refusal of ourselves, a timeout or a broken connection is unknown
@@ -132,13 +137,24 @@ export abstract class Provider {
   abstract prove(target: TargetAccess, grant: GrantRef, proofCopy?: Secret<Credential>): Promise<Proof>;
   /** The ids of the grants of this installation that have something on the target. */
   abstract list(target: TargetAccess, installation: string): Promise<readonly string[]>;
-  /** Is the connection right, and does our own account have what it needs and not more? */
-  abstract check(target: TargetAccess, entitlements: readonly EntitlementConfig[]): Promise<CheckReport>;
+  /**
+   * Is the connection right, and does our own account have what it needs and not more? What is wrong is a finding, that
+   * the target does not answer too: nothing is thrown.
+   *
+   * @param now the database's time, against which the target's clock is judged
+   */
+  abstract check(target: TargetAccess, entitlements: readonly EntitlementConfig[], now?: Date): Promise<CheckReport>;
 }
 
-/** `curfew-<8 characters of the installation's id>-<grant id>`: 52 bytes, below PostgreSQL's 63. */
+/**
+ * `curfew-<8 characters of the installation's id>-<grant id>`: 52 bytes, below PostgreSQL's 63.
+ *
+ * @throws MalformedGrant for what {@link grantOfObject} would not read back: it would never be found again
+ */
 export function objectName(grant: GrantRef): string {
-  return `curfew-${grant.installation}-${grant.grantId}`;
+  const name = `curfew-${grant.installation}-${grant.grantId}`;
+  if (grantOfObject(name)?.grantId !== grant.grantId) throw new MalformedGrant();
+  return name;
 }
 
 const NAME = /^curfew-([0-9a-f]{8})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;

@@ -1,0 +1,56 @@
+import type { CheckFinding, CheckReport, EntitlementConfig } from '../provider';
+import { AppError } from '@app/kernel';
+import type { Account } from './account';
+import { accountFindings, readServer } from './check-account';
+import { databaseFindings } from './check-databases';
+import { groupFindings } from './check-groups';
+import { loginFindings } from './check-logins';
+import { ownerFindings } from './check-objects-owner';
+import { sqlState, translated } from './postgres.errors';
+import { postgresEntitlement } from './postgres.schemas';
+
+/** Findings never throw: what cannot be looked at is a finding too. */
+export async function check(
+  account: Account,
+  configs: readonly EntitlementConfig[],
+  now: Date | undefined,
+): Promise<CheckReport> {
+  const entitlements = configs.map(({ config }) => postgresEntitlement.parse(config));
+  const findings: CheckFinding[] = tlsFindings(account);
+  let version: string | undefined;
+  try {
+    await account.with('curfew-check', async (session) => {
+      const server = await readServer(session, account.connection);
+      version = server.version;
+      const checkup = { account, session, server, entitlements, now };
+      findings.push(...accountFindings(checkup));
+      for (const look of [ownerFindings, groupFindings, databaseFindings, loginFindings]) {
+        findings.push(...(await look(checkup)));
+      }
+    });
+  } catch (error) {
+    findings.push(failureFinding(error));
+  }
+  const ok = findings.every(({ kind }) => kind === 'notice');
+  return { ok, ...(version !== undefined && { version }), findings };
+}
+
+function tlsFindings({ connection }: Account): CheckFinding[] {
+  if (connection.tls.mode !== 'disable') return [];
+  const message = 'TLS is switched off: whoever sits between us and the server can read and change everything';
+  return [{ kind: 'notice', message, remedy: "tls: { mode: verify-full } in the target's file" }];
+}
+
+const WHAT_FAILED: Readonly<Record<string, string>> = {
+  'target.account_refused': 'the server refuses the login of our account: its name, its password or pg_hba.conf',
+  'target.peer_not_trusted': 'the server cannot show that it is the one in the file: certificate, name or TLS itself',
+  'target.right_missing': 'our account may not look at the catalogue, or not enter the database in the file',
+};
+
+function failureFinding(failure: unknown): CheckFinding {
+  const error = translated(failure);
+  if (!(error instanceof AppError)) throw error;
+  const state = sqlState(error.cause);
+  const message = WHAT_FAILED[error.code] ?? error.message;
+  return { kind: 'wrong', message: state === undefined ? message : `${message} (${state})` };
+}

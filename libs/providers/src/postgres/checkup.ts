@@ -1,0 +1,24 @@
+import type { Account } from './account';
+import type { PostgresEntitlement } from './postgres.schemas';
+import type { Session } from './session';
+
+/** What a server says of itself and of our own account. */
+export interface Server {
+  readonly version: string;
+  readonly major: number;
+  readonly clock: Date;
+  readonly standby: boolean;
+  /** Names of the attributes that our account has. */
+  readonly attributes: readonly string[];
+  /** The server's own roles (`pg_…`) that our account is a member of, through others too. */
+  readonly powers: readonly string[];
+}
+
+/** One look at a server, and what is asked of it. */
+export interface Checkup {
+  readonly account: Account;
+  readonly session: Session;
+  readonly server: Server;
+  readonly entitlements: readonly PostgresEntitlement[];
+  readonly now: Date | undefined;
+}

@@ -1,0 +1,20 @@
+import type { GrantRef } from '../provider';
+import type { Account } from './account';
+import type { Session } from './session';
+
+/** The role of a grant that is being ended. */
+export interface Doomed {
+  readonly name: string;
+  readonly oid: number;
+  /** The server's major version. */
+  readonly major: number;
+}
+
+/** One end in progress: power is taken away before anything is tidied, and each step may be repeated. */
+export interface Ending {
+  readonly account: Account;
+  readonly session: Session;
+  readonly grant: GrantRef;
+  readonly role: Doomed;
+  readonly steps: string[];
+}

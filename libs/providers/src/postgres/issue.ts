@@ -1,0 +1,131 @@
+import { escapeIdentifier, escapeLiteral } from 'pg';
+import { Secret } from '@app/kernel';
+import { TargetInvalid, TargetUnavailable } from '../provider.errors';
+import { objectName, type Issued, type IssueOrder } from '../provider';
+import { connectionNames, cutOffStarts, LOCK, serverIdentity, type Account } from './account';
+import { credentialOf } from './credential';
+import { excessOfGroup } from './group-roles';
+import { tryLogin } from './login';
+import { mayPass } from './postgres.errors';
+import { postgresEntitlement, type PostgresEntitlement } from './postgres.schemas';
+import { randomPassword, scramVerifier } from './scram';
+import type { Session } from './session';
+import { majorOf, refusalOf, SAFE_CREATEROLE } from './versions';
+
+interface Wanted {
+  readonly name: string;
+  readonly endsAt: Date;
+  readonly entitlement: PostgresEntitlement;
+  readonly verifier: string;
+}
+
+/** What the server says before anything is changed. */
+interface Ground {
+  readonly version: number;
+  readonly clock: string;
+  readonly late: boolean;
+  readonly exists: boolean;
+  readonly group: boolean;
+}
+
+/** Makes the grant's role, or gives the one that is there a new password, and tests that it can log in. */
+export async function issue(account: Account, order: IssueOrder): Promise<Issued> {
+  const name = objectName(order.grant);
+  const entitlement = postgresEntitlement.parse(order.entitlement.config);
+  const password = randomPassword();
+  const wanted: Wanted = { name, endsAt: order.endsAt, entitlement, verifier: await scramVerifier(password) };
+  const ground = await account.with(connectionNames.start(order.grant), async (session) => {
+    await order.fence();
+    await cutOffStarts(session, account.budget, order.grant);
+    const server = await serverIdentity(session);
+    return { server, ...(await session.transaction(() => make(account, session, wanted))) };
+  });
+  const tested = await testLogin(account, wanted, password);
+  return {
+    credential: credentialOf(account.connection, entitlement, { username: name, password }),
+    receipt: receiptOf(wanted, ground, tested),
+  };
+}
+
+async function make(account: Account, session: Session, wanted: Wanted): Promise<Ground> {
+  const { name, entitlement } = wanted;
+  await session.query(LOCK.transaction, [name]);
+  const ground = await survey(session, wanted);
+  const major = majorOf(ground.version);
+  await refuseUnsafe(account, session, { major, ground, entitlement });
+  await session.query(roleStatement(wanted, ground.exists));
+  const options = major >= SAFE_CREATEROLE ? ' WITH INHERIT TRUE, SET FALSE' : '';
+  await session.query(`GRANT ${escapeIdentifier(entitlement.groupRole)} TO ${escapeIdentifier(name)}${options}`);
+  return ground;
+}
+
+function survey(session: Session, { name, endsAt, entitlement }: Wanted): Promise<Ground> {
+  return session.one<Ground>(
+    `SELECT current_setting('server_version_num')::int AS version,
+            to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS clock,
+            $2::timestamptz <= clock_timestamp() AS late,
+            EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS exists,
+            EXISTS (SELECT FROM pg_roles WHERE rolname = $3) AS "group"`,
+    [name, endsAt.toISOString(), entitlement.groupRole],
+  );
+}
+
+interface Circumstances {
+  readonly major: number;
+  readonly ground: Ground;
+  readonly entitlement: PostgresEntitlement;
+}
+
+/** What `check` would find, and what must not be true at this moment either. */
+async function refuseUnsafe(
+  account: Account,
+  session: Session,
+  { major, ground, entitlement }: Circumstances,
+): Promise<void> {
+  const { groupRole } = entitlement;
+  if (refusalOf(major, account.connection) !== undefined)
+    throw new TargetInvalid('version_not_accepted', undefined, { major });
+  if (ground.late) throw new TargetInvalid('deadline_has_passed', undefined, { targetClock: ground.clock });
+  if (!ground.group) throw new TargetInvalid('group_role_missing', undefined, { groupRole });
+  const excess = await excessOfGroup(session, groupRole);
+  if (excess.length > 0) throw new TargetInvalid('group_role_too_powerful', undefined, { groupRole, excess });
+}
+
+// The verifier stands in for the password, and is made of characters that need no escaping; it is escaped all the same.
+function roleStatement({ name, endsAt, entitlement, verifier }: Wanted, exists: boolean): string {
+  const role = escapeIdentifier(name);
+  const settings =
+    `LOGIN CONNECTION LIMIT ${entitlement.connectionLimit} PASSWORD ${escapeLiteral(verifier)} ` +
+    `VALID UNTIL ${escapeLiteral(endsAt.toISOString())}`;
+  if (exists) return `ALTER ROLE ${role} ${settings}`;
+  return `CREATE ROLE ${role} NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT ${settings}`;
+}
+
+/** @returns what the server answered, for the receipt */
+async function testLogin(account: Account, { name, entitlement }: Wanted, password: string): Promise<string> {
+  const { connection, budget } = account;
+  const { database } = entitlement;
+  const attempt = { connection, database, username: name, password: new Secret(password), applicationName: name };
+  const { verdict, words, error } = await tryLogin(attempt, budget);
+  if (verdict === 'accepted') return words;
+  if (verdict === 'unclear' && mayPass(error)) throw new TargetUnavailable('login_not_tested', error);
+  throw new TargetInvalid('login_refused', error, { database, answer: words });
+}
+
+function receiptOf(
+  { name, endsAt, entitlement }: Wanted,
+  ground: Ground & { server: string },
+  tested: string,
+): Issued['receipt'] {
+  return {
+    role: name,
+    groupRole: entitlement.groupRole,
+    database: entitlement.database,
+    validUntil: endsAt.toISOString(),
+    connectionLimit: String(entitlement.connectionLimit),
+    server: ground.server,
+    targetClock: ground.clock,
+    made: ground.exists ? 'new password on the same role' : 'new role',
+    loginTest: tested,
+  };
+}

@@ -1,0 +1,70 @@
+import type { Secret } from '@app/kernel';
+import {
+  Provider,
+  type CheckReport,
+  type Credential,
+  type Ended,
+  type EndingTraits,
+  type EntitlementConfig,
+  type GrantRef,
+  type Issued,
+  type IssueOrder,
+  type Proof,
+  type TargetAccess,
+} from '../provider';
+import { Account } from './account';
+import { Budget } from './budget';
+import { check } from './check';
+import { end } from './end';
+import { issue } from './issue';
+import { list } from './list';
+import { translated } from './postgres.errors';
+import { postgresConnection, postgresEntitlement } from './postgres.schemas';
+import { prove } from './prove';
+
+/** How long each call may take, in milliseconds, the caller's fence not counted. */
+const BUDGET_MS = { issue: 30_000, end: 60_000, prove: 20_000, list: 20_000, check: 60_000 } as const;
+
+/**
+ * PostgreSQL 16 and later (15 only on demand): a role per grant, with the grant's deadline, in a group role of the
+ * customer's. docs/providers/postgres.md says what it needs and how it ends.
+ */
+export class PostgresProvider extends Provider {
+  readonly kind = 'postgres';
+  // `VALID UNTIL` ends new logins at the server; what is open then, Curfew ends.
+  readonly ending: EndingTraits = { enforcedBy: 'both', endsLiveSessions: true, outlivesBySeconds: 0 };
+  readonly connection = postgresConnection;
+  readonly entitlement = postgresEntitlement;
+
+  issue(target: TargetAccess, order: IssueOrder): Promise<Issued> {
+    return bounded('issue', target, (account) => issue(account, order));
+  }
+
+  end(target: TargetAccess, grant: GrantRef): Promise<Ended> {
+    return bounded('end', target, (account) => end(account, grant));
+  }
+
+  prove(target: TargetAccess, grant: GrantRef, proofCopy?: Secret<Credential>): Promise<Proof> {
+    return bounded('prove', target, (account) => prove(account, grant, proofCopy));
+  }
+
+  list(target: TargetAccess, installation: string): Promise<readonly string[]> {
+    return bounded('list', target, (account) => list(account, installation));
+  }
+
+  check(target: TargetAccess, entitlements: readonly EntitlementConfig[], now?: Date): Promise<CheckReport> {
+    return bounded('check', target, (account) => check(account, entitlements, now));
+  }
+}
+
+async function bounded<T>(
+  call: keyof typeof BUDGET_MS,
+  target: TargetAccess,
+  work: (account: Account) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work(new Account(target, new Budget(BUDGET_MS[call])));
+  } catch (error) {
+    throw translated(error);
+  }
+}

@@ -1,0 +1,140 @@
+import { AppError, Secret } from '@app/kernel';
+import { objectName, type Credential, type GrantRef, type Proof, type ProofCheck } from '../provider';
+import { connectionNames, serverIdentity, type Account } from './account';
+import { tryLogin, type LoginVerdict } from './login';
+import { sqlState, translated } from './postgres.errors';
+import type { Session } from './session';
+
+/** All that is known of a grant at one moment: one statement, one snapshot. */
+interface Sight {
+  readonly seesItself: boolean;
+  readonly standby: boolean;
+  readonly present: boolean;
+  readonly login: boolean;
+  readonly memberships: readonly string[];
+  readonly sessions: number;
+  readonly starts: number;
+  /** Objects it owns, and rights that somebody gave it by hand: together they might serve something to others. */
+  readonly owned: number;
+  readonly rights: number;
+}
+
+/** Looks at the catalogue, and tries the password that was handed out. It changes nothing. */
+export async function prove(account: Account, grant: GrantRef, proofCopy?: Secret<Credential>): Promise<Proof> {
+  let checks: ProofCheck[];
+  try {
+    checks = await account.with(connectionNames.proof(grant), async (session) => {
+      const server = await serverIdentity(session);
+      return judge(await look(session, grant), server);
+    });
+  } catch (error) {
+    return { verdict: 'unknown', checks: [notSeen(translated(error))] };
+  }
+  const verdict = verdictOf(checks);
+  if (!proofCopy) return { verdict, checks };
+  const login = await loginCheck(account, { grant, proofCopy, catalogue: verdict });
+  return { verdict: login.verdict === 'alive' ? 'alive' : verdict, checks: [...checks, login] };
+}
+
+function look(session: Session, grant: GrantRef): Promise<Sight> {
+  return session.one<Sight>(
+    `SELECT EXISTS (SELECT FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+                     WHERE a.pid = pg_backend_pid() AND r.rolname = current_user) AS "seesItself",
+            pg_is_in_recovery() AS standby,
+            role.oid IS NOT NULL AS present,
+            coalesce(role.rolcanlogin, false) AS login,
+            ARRAY(SELECT format('%I in %I', pg_get_userbyid(member), pg_get_userbyid(roleid)) FROM pg_auth_members
+                   WHERE member = role.oid OR grantor = role.oid
+                      OR roleid = role.oid AND member <> (SELECT oid FROM pg_roles WHERE rolname = current_user)) AS memberships,
+            (SELECT count(*)::int FROM pg_stat_activity WHERE usesysid = role.oid OR usename = $1) AS sessions,
+            (SELECT count(*)::int FROM pg_stat_activity WHERE usename = current_user AND application_name = $2) AS starts,
+            (SELECT count(*)::int FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = role.oid
+                AND d.deptype = 'o' AND d.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)) AS owned,
+            (SELECT count(*)::int FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = role.oid
+                AND d.deptype = 'a') AS rights
+       FROM (VALUES (1)) AS one LEFT JOIN pg_roles role ON role.rolname = $1`,
+    [objectName(grant), connectionNames.start(grant)],
+  );
+}
+
+function judge(sight: Sight, server: string): ProofCheck[] {
+  const sees = sight.seesItself && !sight.standby;
+  const control: ProofCheck = {
+    check: 'control: our own account sees roles and sessions, on a server that takes changes',
+    verdict: sees ? 'ended' : 'unknown',
+    answer: `${sees ? 'yes' : 'no'}; server ${server}`,
+  };
+  return [control, roleCheck(sight), sessionsCheck(sight), startsCheck(sight)];
+}
+
+function roleCheck({ present, login, memberships, owned, rights }: Sight): ProofCheck {
+  const check = 'the role is absent, or has neither login nor membership';
+  if (!present) return { check, verdict: 'ended', answer: 'absent' };
+  if (login) return { check, verdict: 'alive', answer: 'it may log in' };
+  if (memberships.length > 0) return { check, verdict: 'alive', answer: `no login; member: ${memberships.join(', ')}` };
+  if (owned > 0 && rights > 0) {
+    const answer = `no login, no membership; but it owns ${owned} objects and was given ${rights} rights by hand`;
+    return { check, verdict: 'alive', answer };
+  }
+  return { check, verdict: 'ended', answer: `present without login and membership; it owns ${owned} objects` };
+}
+
+const sessionsCheck = ({ sessions }: Sight): ProofCheck => ({
+  check: 'no session of the role is live',
+  verdict: sessions === 0 ? 'ended' : 'alive',
+  answer: sessions === 0 ? 'none' : `${sessions} live`,
+});
+
+/** A worker that sleeps between its fence and its change would make the role after we looked. */
+const startsCheck = ({ starts }: Sight): ProofCheck => ({
+  check: 'no unfinished start of ours is connected',
+  verdict: starts === 0 ? 'ended' : 'unknown',
+  answer: starts === 0 ? 'none' : `${starts} connected`,
+});
+
+function verdictOf(checks: readonly ProofCheck[]): Proof['verdict'] {
+  const verdicts = new Set(checks.map(({ verdict }) => verdict));
+  if (verdicts.has('alive')) return 'alive';
+  return verdicts.has('unknown') ? 'unknown' : 'ended';
+}
+
+interface Tried {
+  readonly grant: GrantRef;
+  readonly proofCopy: Secret<Credential>;
+  /** What the catalogue said. A refused login alone shows nothing: the holder may have changed the password. */
+  readonly catalogue: Proof['verdict'];
+}
+
+async function loginCheck(account: Account, { grant, proofCopy, catalogue }: Tried): Promise<ProofCheck> {
+  const { database, password } = proofCopy.reveal().fields;
+  const check = 'the password that was handed out is refused';
+  if (database === undefined || password === undefined)
+    return { check, verdict: 'unknown', answer: 'not tried: no copy' };
+  const { connection, budget } = account;
+  const attempt = {
+    connection,
+    database,
+    username: objectName(grant),
+    password: new Secret(password),
+    applicationName: connectionNames.proof(grant),
+  };
+  const { verdict, words } = await tryLogin(attempt, budget);
+  return { check, verdict: MEANING[verdict](catalogue), answer: words };
+}
+
+const onlyWith = (catalogue: Proof['verdict']): ProofCheck['verdict'] => (catalogue === 'ended' ? 'ended' : 'unknown');
+
+const MEANING: Readonly<Record<LoginVerdict, (catalogue: Proof['verdict']) => ProofCheck['verdict']>> = {
+  accepted: () => 'alive',
+  not_into_database: () => 'alive',
+  denied: onlyWith,
+  no_login: onlyWith,
+  unclear: () => 'unknown',
+};
+
+function notSeen(error: unknown): ProofCheck {
+  if (!(error instanceof AppError)) throw error;
+  const state = sqlState(error.cause);
+  const answer = state === undefined ? error.message : `${error.message} (${state})`;
+  return { check: 'our own account looks at roles and sessions', verdict: 'unknown', answer };
+}

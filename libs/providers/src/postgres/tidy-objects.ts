@@ -1,0 +1,122 @@
+import { escapeIdentifier } from 'pg';
+import type { Leftover } from '../provider';
+import { connectionNames } from './account';
+import type { Ending } from './ending';
+import { ConnectionFailed, SQLSTATE, sqlState } from './postgres.errors';
+import type { Session } from './session';
+
+const NAMED = 20;
+
+// Memberships handed on are dependents too; they are revoked, and named, as memberships.
+const DEPENDENTS = `
+  FROM pg_shdepend d
+ WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = $1 AND d.classid <> 'pg_auth_members'::regclass`;
+
+/**
+ * Gives away what the role owns and drops the rights it has, database by database. Nothing that its holder made is ever
+ * dropped; where it cannot be given away it stays, and the role with it.
+ */
+export async function tidyObjects(ending: Ending): Promise<Leftover[]> {
+  const leftovers: Leftover[] = [];
+  for (const database of await databasesOf(ending)) {
+    try {
+      leftovers.push(...(await tidyDatabase(ending, database)));
+    } catch (error) {
+      leftovers.push(...(await unseen(ending, { database, error })));
+    }
+  }
+  return leftovers;
+}
+
+/** Those with something of the role in them. What belongs to the whole server can be tidied from any: from ours. */
+async function databasesOf({ account, session, role }: Ending): Promise<string[]> {
+  const rows = await session.query<{ database: string }>(
+    `SELECT DISTINCT coalesce((SELECT datname FROM pg_database WHERE oid = d.dbid), $2) AS database ${DEPENDENTS}`,
+    [role.oid, account.connection.database],
+  );
+  return rows.map(({ database }) => database);
+}
+
+function tidyDatabase(ending: Ending, database: string): Promise<Leftover[]> {
+  const { account, grant, role } = ending;
+  const work = async (session: Session): Promise<Leftover[]> => {
+    let failure: unknown;
+    try {
+      const given = await session.transaction(() => giveAway(ending, session));
+      if (given > 0)
+        ending.steps.push(`gave ${given} object${given === 1 ? '' : 's'} in ${escapeIdentifier(database)} away`);
+    } catch (error) {
+      failure = error;
+    }
+    if (failure instanceof ConnectionFailed) throw failure;
+    const left = await describeIn(session, role.oid);
+    return left.map((what) => ({ what: `${what} in database ${escapeIdentifier(database)}`, why: whyLeft(failure) }));
+  };
+  return account.with(connectionNames.end(grant), work, database);
+}
+
+/**
+ * One transaction: the rights are dropped only where everything was given away, for `DROP OWNED` drops what is owned too.
+ *
+ * @returns how many objects were given away
+ */
+async function giveAway({ account, role }: Ending, session: Session): Promise<number> {
+  const owned = await countOwned(session, role.oid);
+  if (owned > 0) {
+    const to = escapeIdentifier(account.connection.objectsOwner);
+    await session.query(`REASSIGN OWNED BY ${escapeIdentifier(role.name)} TO ${to}`);
+    const kept = await countOwned(session, role.oid);
+    if (kept > 0) return owned - kept;
+  }
+  await session.query(`DROP OWNED BY ${escapeIdentifier(role.name)}`);
+  return owned;
+}
+
+/** Objects of this database and of the server that hold something. Default privileges and user mappings hold nothing. */
+async function countOwned(session: Session, role: number): Promise<number> {
+  const { owned } = await session.one<{ owned: number }>(
+    `SELECT count(*)::int AS owned ${DEPENDENTS} AND d.deptype = 'o'
+        AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+        AND d.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)`,
+    [role],
+  );
+  return owned;
+}
+
+async function describeIn(session: Session, role: number): Promise<string[]> {
+  const rows = await session.query<{ what: string }>(
+    `SELECT CASE d.deptype WHEN 'o' THEN '' ELSE 'rights on ' END || pg_describe_object(d.classid, d.objid, d.objsubid) AS what
+     ${DEPENDENTS} AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+      ORDER BY 1 LIMIT ${NAMED + 1}`,
+    [role],
+  );
+  return abridged(rows.map(({ what }) => what));
+}
+
+/** A database that we could not enter: only the numbers of the objects can be told from outside. */
+async function unseen(
+  { session, role }: Ending,
+  { database, error }: { database: string; error: unknown },
+): Promise<Leftover[]> {
+  const rows = await session.query<{ what: string }>(
+    `SELECT DISTINCT d.classid::regclass || ' ' || d.objid AS what ${DEPENDENTS}
+        AND d.dbid = (SELECT oid FROM pg_database WHERE datname = $2) ORDER BY 1 LIMIT ${NAMED + 1}`,
+    [role.oid, database],
+  );
+  const why = `we could not enter the database (${sqlState(error) ?? 'no answer'})`;
+  return abridged(rows.map(({ what }) => what)).map((what) => ({
+    what: `${what} in database ${escapeIdentifier(database)}`,
+    why,
+  }));
+}
+
+const abridged = (names: readonly string[]): string[] =>
+  names.length > NAMED ? [...names.slice(0, NAMED), 'more'] : [...names];
+
+function whyLeft(failure: unknown): string {
+  const code = sqlState(failure);
+  if (code === undefined) return 'given by somebody else: our account may not revoke it';
+  if (code === SQLSTATE.lockNotAvailable) return 'somebody holds a lock on it (55P03)';
+  if (code === SQLSTATE.insufficientPrivilege) return 'our account or its `objectsOwner` lacks a right there (42501)';
+  return `the server refused to give it away (${code})`;
+}
