@@ -1,0 +1,162 @@
+import { formatDuration } from '@app/kernel';
+import { excludedApprovers, membersOf, withoutExcluded, type Approvers } from './approvers';
+import type { CedarAnswer, CedarRequest } from './cedar';
+import { toCedarRequest } from './entities';
+import type { RequestContext, RequestFacts } from './facts';
+import type { GroupsFile } from './groups';
+import type { RequestTerms, Rule } from './rule';
+import { maxSignInAge } from './sign-in-age';
+import type { Refusal, RefusalCode, RequestPath, RequestVerdict } from './verdict';
+
+type RequestRule = Rule & { readonly terms: RequestTerms };
+
+export interface Rulebook {
+  readonly groups: GroupsFile;
+  /** In the order of the files. */
+  readonly rules: readonly Rule[];
+  judge(request: CedarRequest): CedarAnswer;
+}
+
+/** May they ask, and on which paths? With the reason and a way out when not. */
+export function judgeRequest(book: Rulebook, facts: RequestFacts): RequestVerdict {
+  const verdict = judgeAsAsked(book, facts);
+  if (verdict.allowed || !FACTS_MATTER.has(verdict.refusal.code)) return verdict;
+  return { ...verdict, refusal: wayOut(book, facts) ?? verdict.refusal };
+}
+
+/** The members who could decide on a path, as far as that is known. */
+export function approversOf(book: Rulebook, facts: RequestFacts, terms: RequestTerms): Approvers | undefined {
+  if (terms.approval === 'none') return undefined;
+  const { count, group } = terms.approval;
+  const members = membersOf(book.groups, group, facts.seenMembers);
+  if (!members) return { count, group };
+  const { principal, resource } = facts;
+  const within = { type: 'Target', id: resource.target };
+  const only = { type: 'Entitlement', id: `${resource.target}/${resource.entitlement}` };
+  const requester = new Set([`${principal.connection}/${principal.subject}`, ...(facts.alsoRequester ?? [])]);
+  const left = withoutExcluded(members, excludedApprovers(book.rules, book.groups, { only, within }));
+  return { count, group, known: left.filter((member) => !requester.has(member)) };
+}
+
+/** Refusals that other circumstances might turn into a yes. */
+const FACTS_MATTER = new Set<RefusalCode>(['policy.no_rule', 'policy.forbidden']);
+
+function judgeAsAsked(book: Rulebook, facts: RequestFacts): RequestVerdict {
+  const answer = book.judge(toCedarRequest('request', facts, book.groups));
+  const failure = failureOf(book, answer);
+  if (failure) return refuse(failure);
+  if (answer.decision === 'deny') return refuse(denied(book, facts, answer));
+  const matching = book.rules.filter(
+    (rule): rule is RequestRule => rule.terms !== undefined && answer.reason.has(rule.id),
+  );
+  const longEnough = matching.filter(({ terms }) => terms.maxDurationSeconds >= facts.context.durationSeconds);
+  if (longEnough.length === 0) return refuse(tooLong(matching));
+  const open = longEnough.filter(({ terms }) => isDecidable(approversOf(book, facts, terms)));
+  if (open.length === 0) return refuse(undecidable(longEnough));
+  return { allowed: true, paths: open.map(toPath) };
+}
+
+/**
+ * Cedar leaves a policy out whose evaluation fails; left out, a `forbid` would allow. So a `forbid` that fails refuses.
+ * A permit that fails only does not count, unless nothing else is left to explain a refusal.
+ */
+export function failureOf({ rules }: Pick<Rulebook, 'rules'>, answer: CedarAnswer): Refusal | undefined {
+  const failed = rules.filter(({ id }) => answer.errors.has(id));
+  const forbids = failed.filter(({ effect }) => effect === 'forbid');
+  const onlyFailures = answer.decision === 'deny' && answer.reason.size === 0;
+  const blamed = forbids.length > 0 || !onlyFailures ? forbids : failed;
+  if (answer.failure === undefined && blamed.length === 0) return undefined;
+  return {
+    code: 'policy.evaluation_failed',
+    message: blamed.length === 0 ? 'the policies could not be evaluated' : `${list(blamed)} could not be evaluated`,
+    advice: 'Ask whoever keeps the policies: `curfew policy explain` shows the error.',
+    policies: blamed.map(({ id }) => id),
+  };
+}
+
+function denied(book: Rulebook, facts: RequestFacts, answer: CedarAnswer): Refusal {
+  const { target, entitlement } = facts.resource;
+  if (answer.reason.size > 0) {
+    const forbids = book.rules.filter(({ id }) => answer.reason.has(id));
+    return {
+      code: 'policy.forbidden',
+      message: `${list(forbids)} forbids this`,
+      policies: forbids.map(({ id }) => id),
+    };
+  }
+  const groups =
+    facts.principal.groups.length > 0 ? `members of ${facts.principal.groups.join(', ')}` : 'somebody without a group';
+  return {
+    code: 'policy.no_rule',
+    message: `no rule lets ${groups} ask for ${target}/${entitlement}`,
+    advice: '`curfew targets list` shows what you may ask for.',
+    policies: [],
+  };
+}
+
+function tooLong(matching: readonly RequestRule[]): Refusal {
+  const longest = matching.toSorted((a, b) => b.terms.maxDurationSeconds - a.terms.maxDurationSeconds)[0];
+  const limit = formatDuration(longest?.terms.maxDurationSeconds ?? 0);
+  return {
+    code: 'policy.too_long',
+    message: `allowed for at most ${limit} by ${longest?.id ?? ''}`,
+    advice: `Ask for ${limit} or less.`,
+    policies: matching.map(({ id }) => id),
+  };
+}
+
+function undecidable(matching: readonly RequestRule[]): Refusal {
+  const ways = matching.map(({ id, terms }) =>
+    terms.approval === 'none' ? id : `${id} (${terms.approval.count} of ${terms.approval.group})`,
+  );
+  return {
+    code: 'policy.nobody_can_decide',
+    message: `nobody but you could decide this: ${ways.join(', ')}`,
+    advice: 'Somebody else must be in the group that approves, or another rule must allow this.',
+    policies: matching.map(({ id }) => id),
+  };
+}
+
+/** Would the answer be yes after a fresh sign-in, or for the shortest time? Then that is the reason. */
+function wayOut(book: Rulebook, facts: RequestFacts): Refusal | undefined {
+  const paths = (change: Partial<RequestContext>): readonly RequestPath[] =>
+    judgeAsAsked(book, { ...facts, context: { ...facts.context, ...change } }).paths;
+  const rulesOf = (open: readonly RequestPath[]) =>
+    book.rules.filter(({ id }) => open.some(({ policy }) => policy === id));
+  const now = rulesOf(paths({ signInAgeSeconds: 0 }));
+  if (now.length > 0) return signInAgain(now);
+  const shorter = rulesOf(paths({ durationSeconds: 1 }));
+  if (shorter.length > 0) {
+    const message = `not for that long: ${list(shorter)} allows a shorter time`;
+    return { code: 'policy.too_long', message, advice: 'Ask for less.', policies: shorter.map(({ id }) => id) };
+  }
+  const both = rulesOf(paths({ signInAgeSeconds: 0, durationSeconds: 1 }));
+  return both.length > 0 ? signInAgain(both) : undefined;
+}
+
+function signInAgain(rules: readonly Rule[]): Refusal {
+  const ages = rules.map(maxSignInAge).filter((age) => age !== undefined);
+  const limit = ages.length > 0 ? `older than ${formatDuration(Math.max(...ages))}` : 'too old';
+  return {
+    code: 'policy.sign_in_too_old',
+    message: `sign in again: your sign-in is ${limit}, which is too old for ${list(rules)}`,
+    advice: '`curfew login`, then ask again.',
+    policies: rules.map(({ id }) => id),
+  };
+}
+
+function isDecidable(approvers: Approvers | undefined): boolean {
+  return approvers?.known === undefined || approvers.known.length >= approvers.count;
+}
+
+function toPath({ id, terms }: RequestRule): RequestPath {
+  return { policy: id, ...terms };
+}
+
+function refuse(refusal: Refusal): RequestVerdict {
+  return { allowed: false, paths: [], refusal };
+}
+
+function list(rules: readonly Rule[]): string {
+  return rules.map(({ id }) => id).join(', ');
+}
