@@ -25,16 +25,19 @@ CREATE TABLE identities (
   subject text NOT NULL CHECK (length(subject) BETWEEN 1 AND 255),
   -- What is not human has an owner.
   owner_group text,
-  name text NOT NULL,
-  email text,
+  name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+  email text CHECK (length(email) BETWEEN 3 AND 320),
   created_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
   UNIQUE (connection_id, subject),
   CHECK (kind = 'human' OR owner_group IS NOT NULL)
 );
+-- Two accounts of one person, and the things a group owns: who counts as the requester.
+CREATE INDEX identities_email ON identities (lower(email)) WHERE email IS NOT NULL;
+CREATE INDEX identities_owned ON identities (owner_group) WHERE owner_group IS NOT NULL;
 
 -- Groups are rows, with their source. A claim counts for a bounded time, a file until it is applied again.
 CREATE TABLE group_members (
-  group_name text NOT NULL,
+  group_name text NOT NULL CHECK (length(group_name) BETWEEN 1 AND 255),
   source text NOT NULL CHECK (source IN ('file', 'claim')),
   connection text NOT NULL,
   subject text NOT NULL,
@@ -53,23 +56,27 @@ CREATE TABLE sign_ins (
   -- The provider's device code, sealed, while the sign-in is pending.
   device_code_sealed bytea,
   -- SHA-256 of what the client must show to collect the tokens: the id alone is not enough.
-  handle_hash bytea NOT NULL,
+  handle_hash bytea NOT NULL CHECK (octet_length(handle_hash) = 32),
   poll_interval_seconds integer NOT NULL CHECK (poll_interval_seconds BETWEEN 1 AND 600),
-  polled_at timestamptz(3),
+  -- Nobody asks the provider before: its own interval, or as long as one answer may take while somebody is asking.
+  next_poll_at timestamptz(3) NOT NULL CHECK (isfinite(next_poll_at)),
+  -- How long before the sign-in began the person may have proved who they are.
+  max_age_seconds integer NOT NULL CHECK (max_age_seconds BETWEEN 0 AND 31622400),
   lapses_at timestamptz(3) NOT NULL CHECK (isfinite(lapses_at)),
   identity_id uuid REFERENCES identities,
   -- When the person proved who they are, by the provider's auth_time.
-  signed_in_at timestamptz(3),
+  signed_in_at timestamptz(3) CHECK (isfinite(signed_in_at)),
   -- The end of the family of refresh tokens.
   ends_at timestamptz(3) CHECK (isfinite(ends_at)),
   end_reason text CHECK (end_reason IN ('signed_out', 'token_reused', 'expired')),
   created_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
   CHECK ((state IN ('completed', 'ended')) = (identity_id IS NOT NULL AND signed_in_at IS NOT NULL AND ends_at IS NOT NULL)),
   CHECK ((state = 'ended') = (end_reason IS NOT NULL)),
-  CHECK (state = 'pending' OR device_code_sealed IS NULL)
+  CHECK ((state = 'pending') = (device_code_sealed IS NOT NULL))
 );
 CREATE INDEX sign_ins_pending ON sign_ins (lapses_at) WHERE state = 'pending';
 CREATE INDEX sign_ins_completed ON sign_ins (ends_at) WHERE state = 'completed';
+CREATE INDEX sign_ins_of_identity ON sign_ins (identity_id) WHERE identity_id IS NOT NULL;
 CALL audit_table('sign_ins', 'sign_in', 'connection', 'connection_id', 'identity', 'identity_id', 'endReason', 'end_reason');
 
 CREATE TABLE refresh_tokens (
@@ -120,7 +127,7 @@ GRANT SELECT ON installation TO curfew_timekeeper;
 GRANT INSERT, UPDATE ON connections TO curfew_api;
 GRANT INSERT, UPDATE (name, email) ON identities TO curfew_api;
 GRANT INSERT, UPDATE, DELETE ON group_members TO curfew_api;
-GRANT SELECT, INSERT, UPDATE (state, revision, device_code_sealed, poll_interval_seconds, polled_at, identity_id, signed_in_at, ends_at, end_reason) ON sign_ins TO curfew_api;
+GRANT SELECT, INSERT, UPDATE (state, revision, device_code_sealed, poll_interval_seconds, next_poll_at, identity_id, signed_in_at, ends_at, end_reason) ON sign_ins TO curfew_api;
 GRANT SELECT, INSERT, UPDATE (used_at), DELETE ON refresh_tokens TO curfew_api;
 GRANT SELECT, INSERT ON signing_keys TO curfew_api;
 GRANT INSERT, UPDATE (state, revision) ON policy_sets TO curfew_api;
