@@ -112,6 +112,7 @@ export interface EndingTraits {
  * - issue: called twice, it leaves one working credential
  * - issue: the credential works when it returns, and the target ends it at the deadline by itself where it can
  * - issue: nothing is made when the fence refuses
+ * - issue: called again after a crash at any step, it leaves one working credential
  * - end: closes the door, ends live sessions, removes what was made
  * - end: needs only the grant; nothing to end is success
  * - end: called twice, or after a crash at any step, it still ends
@@ -120,6 +121,8 @@ export interface EndingTraits {
  * - prove: says ended only after the end
  * - prove: a refusal of ourselves, a timeout or a broken connection is unknown
  * - list: names every grant of this installation on the target, and no other
+ * - check: says what is wrong instead of throwing
+ * - a start and an end at the same time leave nothing, once the end is repeated
  * - errors are AppErrors of kind unavailable, forbidden or invalid; no secret is in any of them
  */
 export abstract class Provider {

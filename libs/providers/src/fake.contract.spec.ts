@@ -1,0 +1,32 @@
+import { Secret } from '@app/kernel';
+import { FakeTarget } from '../../../test/support/fake-target';
+import { describeProviderContract, type ContractSubject } from '../../../test/support/provider-contract';
+
+async function start(): Promise<ContractSubject> {
+  let ahead = 0;
+  const now = (): Date => new Date(Date.UTC(2030, 0, 1) + ahead);
+  const provider = new FakeTarget(now);
+  provider.system('far').away = true;
+  const target = provider.access();
+  return {
+    provider,
+    target,
+    entitlement: { name: 'read', config: { right: 'read' } },
+    refused: { ...target, password: new Secret('not the password') },
+    unreachable: provider.access('far'),
+    interrupted: async (steps) => provider.access('main', { breaksAfter: steps }),
+    use: async (credential) => {
+      const { username, password } = credential.reveal().fields;
+      const session = provider.system().login(username ?? '', password ?? '');
+      return { isAlive: async () => session.isAlive() };
+    },
+    now: async () => now(),
+    reach: async (instant) => {
+      ahead = instant.getTime() + 1 - Date.UTC(2030, 0, 1);
+    },
+    secrets: [provider.system().adminPassword],
+    close: async () => undefined,
+  };
+}
+
+describeProviderContract('the fake', start);

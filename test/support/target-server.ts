@@ -1,0 +1,200 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import pg from 'pg';
+import { freePort, LOOPBACK } from '../../scripts/ports';
+import { prepare, SERVER_ENVIRONMENT, type Account } from '../../scripts/postgres-place';
+import { waitFor } from '../../scripts/waiting';
+
+const START_MS = 60_000;
+const TLS = join(import.meta.dirname, 'tls');
+
+/** The authority that signed the certificate of {@link TargetServer} for `db.curfew.test`. */
+export const TEST_AUTHORITY = readFileSync(join(TLS, 'ca.pem'), 'utf8');
+
+// Databases called `trusting…` are open to everybody, as in a pg_hba.conf that somebody forgot.
+const HBA = `
+host    all              postgres  127.0.0.1/32 scram-sha-256
+host    "/^trusting"     all       127.0.0.1/32 trust
+host    "/^unreachable"  all       127.0.0.1/32 reject
+host    "/^cleartext"    all       127.0.0.1/32 password
+host    all              all       127.0.0.1/32 scram-sha-256
+`;
+// 15 takes no patterns for databases.
+const HBA_15 = HBA.replaceAll(/"\/\^(\w+)"/g, '$1');
+
+/** A real PostgreSQL that a test may do anything to: a target of Curfew's, not Curfew's own database. */
+export class TargetServer {
+  readonly host = LOOPBACK;
+  readonly superuser = 'postgres';
+  readonly superuserPassword = randomBytes(18).toString('base64url');
+  readonly #folder: string;
+  readonly #binaries: string;
+  readonly #account: Account | undefined;
+  readonly #data: string;
+  #process: ChildProcess | undefined;
+  #guardian: ChildProcess | undefined;
+  port = 0;
+
+  /** @param binaries a folder with `initdb` and `postgres`; without it the embedded ones */
+  constructor(binaries?: string) {
+    this.#folder = mkdtempSync(join(tmpdir(), 'curfew-target-'));
+    chmodSync(this.#folder, 0o711);
+    const place = prepare(join(this.#folder, 'server'));
+    this.#account = place.account;
+    this.#data = place.data;
+    this.#binaries = binaries ?? join(place.binaries, 'bin');
+  }
+
+  static async start(binaries?: string): Promise<TargetServer> {
+    const server = new TargetServer(binaries);
+    try {
+      server.#initialise();
+      await server.#launch();
+      return server;
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+  }
+
+  get log(): string {
+    return readFileSync(join(this.#folder, 'log'), 'utf8');
+  }
+
+  /** A connection of the superuser. The caller ends it. */
+  async connect(database = 'postgres', as?: { user: string; password: string }): Promise<pg.Client> {
+    const user = as?.user ?? this.superuser;
+    const password = as?.password ?? this.superuserPassword;
+    const client = new pg.Client({ host: this.host, port: this.port, database, user, password, ssl: false });
+    client.on('error', () => undefined);
+    await client.connect();
+    return client;
+  }
+
+  /** Statements of the superuser, one after the other. @returns the rows of the last */
+  async sql<Row extends object>(database: string, ...statements: string[]): Promise<Row[]> {
+    const client = await this.connect(database);
+    try {
+      let rows: Row[] = [];
+      for (const statement of statements) rows = (await client.query(statement)).rows as Row[];
+      return rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Lets it hang: connections are taken and nothing is answered. */
+  hang(): void {
+    for (const pid of this.#processes()) process.kill(pid, 'SIGSTOP');
+  }
+
+  resume(): void {
+    for (const pid of this.#processes()) process.kill(pid, 'SIGCONT');
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#process;
+    if (server?.exitCode === null) {
+      const gone = once(server, 'exit');
+      server.kill('SIGQUIT');
+      await gone;
+    }
+    rmSync(this.#folder, { recursive: true, force: true });
+    if (this.#guardian?.pid) process.kill(-this.#guardian.pid, 'SIGKILL');
+    this.#guardian = undefined;
+  }
+
+  #processes(): number[] {
+    const pid = this.#process?.pid;
+    if (pid === undefined) return [];
+    const children = spawnSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }).stdout;
+    return [pid, ...children.split('\n').filter(Boolean).map(Number)];
+  }
+
+  #initialise(): void {
+    const passwordFile = join(this.#folder, 'password');
+    writeFileSync(passwordFile, this.superuserPassword, { mode: 0o600 });
+    this.#give(passwordFile);
+    const flags = ['-D', this.#data, '-U', this.superuser, '--pwfile', passwordFile, '--auth', 'scram-sha-256'];
+    flags.push('--encoding', 'UTF8', '--locale', 'C', '--no-sync');
+    const made = spawnSync(join(this.#binaries, 'initdb'), flags, { ...this.#identity(), encoding: 'utf8' });
+    rmSync(passwordFile);
+    if (made.status !== 0) throw new Error(`initdb: ${made.error?.message ?? made.stderr}`);
+    const major = Number(readFileSync(join(this.#data, 'PG_VERSION'), 'utf8'));
+    writeFileSync(join(this.#data, 'pg_hba.conf'), major < 16 ? HBA_15 : HBA);
+    for (const file of ['server.key', 'server.pem']) {
+      copyFileSync(join(TLS, file), join(this.#data, file));
+      chmodSync(join(this.#data, file), 0o600);
+      this.#give(join(this.#data, file));
+    }
+  }
+
+  async #launch(): Promise<void> {
+    this.port = await freePort();
+    const settings = {
+      port: String(this.port),
+      listen_addresses: this.host,
+      unix_socket_directories: '',
+      max_connections: '200',
+      max_prepared_transactions: '10',
+      fsync: 'off',
+      log_statement: 'all',
+      ssl: 'on',
+      ssl_cert_file: 'server.pem',
+      ssl_key_file: 'server.key',
+    };
+    const flags = [
+      '-D',
+      this.#data,
+      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ];
+    const script = 'cat; pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid"; rm -rf "$0"';
+    this.#guardian = spawn('/bin/sh', ['-c', script, this.#folder, this.#data], {
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    this.#guardian.unref();
+    const log = openSync(join(this.#folder, 'log'), 'a', 0o600);
+    const server = spawn(join(this.#binaries, 'postgres'), flags, {
+      ...this.#identity(),
+      detached: true,
+      stdio: ['ignore', log, log],
+    });
+    closeSync(log);
+    this.#process = server;
+    const ready = await waitFor(
+      async () => {
+        if (server.exitCode !== null) throw new Error(`postgres: ${this.log}`);
+        const client = await this.connect().catch(() => undefined);
+        await client?.end();
+        return client && true;
+      },
+      START_MS,
+      50,
+    );
+    if (!ready) throw new Error('postgres does not start');
+  }
+
+  #give(path: string): void {
+    if (this.#account) chownSync(path, this.#account.uid, this.#account.gid);
+  }
+
+  #identity(): { uid?: number; gid?: number; cwd: string; env: NodeJS.ProcessEnv } {
+    const account = this.#account;
+    return { ...(account && { uid: account.uid, gid: account.gid }), cwd: '/', env: { ...SERVER_ENVIRONMENT } };
+  }
+}
