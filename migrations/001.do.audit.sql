@@ -138,4 +138,6 @@ END
 $$;
 
 GRANT SELECT ON audit_events, audit_values TO curfew_api;
+-- The worker judges policies again, with the facts as they were asked.
+GRANT SELECT ON audit_values TO curfew_worker;
 GRANT INSERT ON audit_values TO curfew_api;

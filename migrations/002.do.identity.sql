@@ -116,7 +116,8 @@ CREATE TABLE idempotency_keys (
   key text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
   -- SHA-256 of method, path and body.
   request_hash bytea NOT NULL CHECK (octet_length(request_hash) = 32),
-  response jsonb,
+  -- The answer, sealed: it may hold free text.
+  response_sealed bytea,
   created_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (identity_id, key)
 );
@@ -131,4 +132,4 @@ GRANT SELECT, INSERT, UPDATE (state, revision, device_code_sealed, poll_interval
 GRANT SELECT, INSERT, UPDATE (used_at), DELETE ON refresh_tokens TO curfew_api;
 GRANT SELECT, INSERT ON signing_keys TO curfew_api;
 GRANT INSERT, UPDATE (state, revision) ON policy_sets TO curfew_api;
-GRANT SELECT, INSERT, UPDATE (response), DELETE ON idempotency_keys TO curfew_api;
+GRANT SELECT, INSERT, UPDATE (response_sealed), DELETE ON idempotency_keys TO curfew_api;

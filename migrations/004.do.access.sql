@@ -32,7 +32,8 @@ CREATE TABLE requests (
   state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'approved', 'denied', 'withdrawn', 'lapsed')),
   revision integer NOT NULL DEFAULT 1,
   duration_seconds integer NOT NULL CHECK (duration_seconds BETWEEN 1 AND 31622400),
-  reason_commitment bytea NOT NULL REFERENCES audit_values,
+  reason_commitment bytea NOT NULL,
+  address_commitment bytea,
   scope_hash bytea NOT NULL CHECK (octet_length(scope_hash) = 32),
   policy_version text NOT NULL,
   -- Facts of the kind "asked": recorded with the request and reused.
@@ -146,13 +147,15 @@ CREATE TABLE credentials (
   created_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
   picked_up_at timestamptz(3),
   picked_up_from text,
+  -- How often somebody came too late for it.
+  refused_pick_ups integer NOT NULL DEFAULT 0,
   UNIQUE (grant_id, version),
   CHECK ((state = 'ready') = (sealed IS NOT NULL)),
   CHECK ((state = 'destroyed') = (proof_sealed IS NULL)),
   CHECK (state <> 'picked_up' OR picked_up_at IS NOT NULL)
 );
 CREATE UNIQUE INDEX credentials_current ON credentials (grant_id) WHERE state IN ('ready', 'picked_up');
-CALL audit_table('credentials', 'credential', 'grant', 'grant_id', 'version', 'version');
+CALL audit_table('credentials', 'credential', 'grant', 'grant_id', 'version', 'version', 'refusedPickUps', 'refused_pick_ups');
 
 -- What was tried and seen, kept for as long as the grant is remembered. Appended, never changed.
 CREATE TABLE evidence (
@@ -173,8 +176,8 @@ GRANT INSERT ON request_entitlements, request_paths, decisions TO curfew_api;
 GRANT INSERT, UPDATE (state, revision, ending_at, end_reason) ON grants TO curfew_api;
 GRANT UPDATE (state, revision, ends_at, activated_at, ending_at, end_reason, stuck_at, ended_at, failure, evidence_digest, leftovers) ON grants TO curfew_worker;
 -- The api never sees a proof copy.
-GRANT SELECT (id, grant_id, version, state, revision, sealed, created_at, picked_up_at, picked_up_from) ON credentials TO curfew_api;
-GRANT UPDATE (state, revision, sealed, picked_up_at, picked_up_from) ON credentials TO curfew_api;
+GRANT SELECT (id, grant_id, version, state, revision, sealed, created_at, picked_up_at, picked_up_from, refused_pick_ups) ON credentials TO curfew_api;
+GRANT UPDATE (state, revision, sealed, picked_up_at, picked_up_from, refused_pick_ups) ON credentials TO curfew_api;
 GRANT SELECT, INSERT, UPDATE (state, revision, sealed, proof_sealed) ON credentials TO curfew_worker;
 GRANT INSERT ON evidence TO curfew_worker;
 GRANT SELECT (id, state, ends_at, activate_by, revision, target_id, created_at, stuck_at, end_reason, ending_at) ON grants TO curfew_timekeeper;

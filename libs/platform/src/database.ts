@@ -16,6 +16,8 @@ export interface DatabaseOptions {
   readonly connections: number;
   /** The longest a statement may take, in milliseconds. */
   readonly statementTimeoutMs?: number;
+  /** Settings of every session, for a process whose every change has the same actor: `{ 'curfew.actor': 'timekeeper' }`. */
+  readonly settings?: Readonly<Record<string, string>>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -41,7 +43,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<DataSource
       statement_timeout: timeout,
       idle_in_transaction_session_timeout: timeout,
       keepAlive: true,
-      options: '-c timezone=UTC',
+      options: Object.entries({ timezone: 'UTC', ...options.settings })
+        .map(([name, value]) => `-c ${name}=${value}`)
+        .join(' '),
     },
   });
   await database.initialize();

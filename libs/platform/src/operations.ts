@@ -37,6 +37,8 @@ export class LeaseLost extends AppError {
   }
 }
 
+const requested = new WeakMap<Transaction, readonly OpenOperation[]>();
+
 const COLUMNS = 'id, kind, subject_id AS "subjectId", fence, attempt, correlation, created_at AS "createdAt"';
 
 /**
@@ -63,7 +65,21 @@ export class Operations {
       [work.kind, work.subjectId, work.correlation],
     );
     if (!row) throw new Error('an operation was not written');
+    requested.set(tx, [...Operations.requestedIn(tx), row]);
     return row;
+  }
+
+  /** What was asked for in a transaction: to ring for, once it is committed. */
+  static requestedIn(tx: Transaction): readonly OpenOperation[] {
+    return requested.get(tx) ?? [];
+  }
+
+  /** Whether there is unfinished work on a subject. */
+  static async isOpen(tx: Transaction, subjectId: string): Promise<boolean> {
+    const rows = await tx.query<unknown[]>('SELECT FROM operations WHERE subject_id = $1 AND finished_at IS NULL', [
+      subjectId,
+    ]);
+    return rows.length > 0;
   }
 
   /** @returns the operation with a fresh lease, or `undefined` when it is finished, taken, or not due */

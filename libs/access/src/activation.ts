@@ -1,0 +1,134 @@
+import { AppError, Secret } from '@app/kernel';
+import { LeaseLost, Operations, Sealer, type Operation, type Transaction } from '@app/platform';
+import type { Credential, Issued } from '@app/providers';
+import { askedFor, currentScopeHash } from './asked';
+import { proofContext, sealedContext } from './credentials.service';
+import { GrantCredential } from './credential.entity';
+import { Decision } from './decision.entity';
+import { Evidence } from './evidence.entity';
+import { Grant } from './grant.entity';
+import { grantMachine } from './grant.machine';
+import { endGrant } from './grants.service';
+import { Judge } from './judge';
+import { Request, RequestPath } from './request.entity';
+import { Work } from './work';
+
+/** The two keys a credential is sealed with: one that the api has too, and one that only the prover has. */
+export interface CredentialSealers {
+  readonly readable: Sealer;
+  readonly proof: Sealer;
+}
+
+/** Makes what a grant grants, and nothing else: what was approved, until when it was approved, while it still may. */
+export class Activation {
+  constructor(
+    private readonly work: Work,
+    private readonly judge: Judge,
+    private readonly sealers: CredentialSealers,
+  ) {}
+
+  async attempt(operation: Operation, grant: Grant): Promise<void> {
+    const refusal = await this.#refusal(grant);
+    if (refusal) return this.#give(operation, grant, refusal.reason, refusal.failure);
+    const begun = await this.#begin(operation, grant);
+    // Its time is over, or its end was decided: the row has the next step.
+    if (!begun) return this.work.commit(operation, (tx) => Operations.finish(tx, operation));
+    try {
+      await this.#activate(operation, begun, await this.#issue(operation, begun));
+    } catch (error) {
+      // A configuration that is wrong stays wrong; anything else is tried again until `activate_by`.
+      if (!(error instanceof AppError) || error.kind !== 'invalid') throw error;
+      await this.#give(operation, grant, 'failed', error.code);
+    }
+  }
+
+  /** A replacement of a credential whose reply was lost: a new password on the same role, the same deadline. */
+  async replace(operation: Operation, grant: Grant): Promise<void> {
+    const issued = await this.#issue(operation, grant);
+    await this.work.commit(operation, async (tx) => {
+      await Operations.finish(tx, operation);
+      const [rows] = await tx.query<[{ version: number }[], number]>(
+        `UPDATE credentials SET state = 'replaced', revision = revision + 1
+         WHERE grant_id = $1 AND state = 'picked_up' RETURNING version`,
+        [grant.id],
+      );
+      const replaced = rows[0];
+      if (replaced) await this.#store(tx, grant.id, replaced.version + 1, issued);
+    });
+  }
+
+  /** What runs is what was approved, and is allowed still. */
+  async #refusal(grant: Grant): Promise<{ reason: 'policy' | 'failed'; failure: string } | undefined> {
+    const { manager } = this.work.database;
+    const request = await manager.findOneByOrFail(Request, { id: grant.requestId });
+    const offered = await askedFor(manager, request.id);
+    if (!currentScopeHash(request, offered).equals(grant.scopeHash)) {
+      return { reason: 'failed', failure: 'access.scope_changed' };
+    }
+    const mine = offered.filter(({ entitlement }) => entitlement.id === grant.entitlementId);
+    const recorded = await manager.findBy(RequestPath, { requestId: request.id, entitlementId: grant.entitlementId });
+    const standing = await this.judge.standing(manager, request, mine, recorded);
+    const approvals = await manager.findBy(Decision, { requestId: request.id, verdict: 'approve' });
+    const satisfied = standing.some(
+      (path) =>
+        approvals.filter((decision) => decision.policies.includes(path.policy)).length >=
+        Math.max(1, path.approvalsNeeded),
+    );
+    return satisfied ? undefined : { reason: 'policy', failure: 'access.no_longer_allowed' };
+  }
+
+  /** The end is armed before the beginning: this deadline is committed before the target is touched, and is told to it. */
+  #begin(operation: Operation, grant: Grant): Promise<Grant | undefined> {
+    return this.work.commit(operation, async (tx) => {
+      await Operations.hold(tx, operation, 'issue');
+      const [, affected] = await tx.query<[unknown[], number]>(
+        `UPDATE grants SET state = $3, revision = revision + 1, ends_at = clock_timestamp() + make_interval(secs => duration_seconds)
+         WHERE id = $1 AND revision = $2 AND activate_by > clock_timestamp()`,
+        [grant.id, grant.revision, grantMachine.next(grant.state, 'begin')],
+      );
+      return affected === 1 ? tx.findOneByOrFail(Grant, { id: grant.id }) : undefined;
+    });
+  }
+
+  async #issue(operation: Operation, grant: Grant): Promise<Issued> {
+    const { provider, access, entitlement } = await this.work.reach.target(grant);
+    const ref = await this.work.reach.ref(grant.id);
+    const fence = () => this.work.operations.renew(operation);
+    return this.work.holding(operation, () =>
+      provider.issue(access, { grant: ref, entitlement, endsAt: grant.endsAt, fence }),
+    );
+  }
+
+  #activate(operation: Operation, grant: Grant, issued: Issued): Promise<void> {
+    return this.work.commit(operation, async (tx) => {
+      await Operations.finish(tx, operation);
+      const [, affected] = await tx.query<[unknown[], number]>(
+        `UPDATE grants SET state = $3, revision = revision + 1, activated_at = clock_timestamp()
+         WHERE id = $1 AND revision = $2 AND ends_at > clock_timestamp()`,
+        [grant.id, grant.revision, grantMachine.next('activating', 'activate')],
+      );
+      // Its end was decided while it was made: that work removes what was made.
+      if (affected !== 1) throw new LeaseLost(operation.id);
+      await this.#store(tx, grant.id, 1, issued);
+    });
+  }
+
+  async #store(tx: Transaction, grantId: string, version: number, issued: Issued): Promise<void> {
+    const text = new Secret(JSON.stringify(issued.credential.reveal() satisfies Credential));
+    await tx.insert(GrantCredential, {
+      grantId,
+      version,
+      sealed: await this.sealers.readable.seal(text, sealedContext(grantId, version)),
+      proofSealed: await this.sealers.proof.seal(text, proofContext(grantId, version)),
+    });
+    await tx.insert(Evidence, { grantId, kind: 'issue', body: { ...issued.receipt } });
+  }
+
+  /** It will not begin. Whatever an earlier attempt may have made is ended like any other grant. */
+  #give(operation: Operation, grant: Grant, reason: 'policy' | 'failed', failure: string): Promise<void> {
+    return this.work.commit(operation, async (tx) => {
+      await Operations.hold(tx, operation, 'refused');
+      await endGrant(tx, grant.id, reason, failure);
+    });
+  }
+}

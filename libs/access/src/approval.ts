@@ -1,0 +1,40 @@
+import { currentCorrelation, Operations, type Transaction } from '@app/platform';
+import { Decision } from './decision.entity';
+import { grantMachine } from './grant.machine';
+import { settle } from './outcome';
+import type { Request } from './request.entity';
+
+export type VerdictOf = Pick<Decision, 'identityId' | 'policyVersion' | 'policies'>;
+
+/**
+ * Approves a request for good: one grant per entitlement, each with its deadline, and the work to make it, all in the
+ * caller's transaction.
+ *
+ * @param activateWithinSeconds how long from now the grants may begin
+ */
+export async function approve(tx: Transaction, request: Request, activateWithinSeconds: number): Promise<void> {
+  await settle(tx, request.id, 'approve');
+  const grants = await tx.query<{ id: string }[]>(
+    `INSERT INTO grants (request_id, scope_hash, identity_id, target_id, entitlement_id, state, duration_seconds, activate_by, ends_at)
+     SELECT r.id, r.scope_hash, r.identity_id, e.target_id, e.id, $2, r.duration_seconds, latest.start,
+            latest.start + make_interval(secs => r.duration_seconds)
+     FROM requests r
+     JOIN request_entitlements re ON re.request_id = r.id
+     JOIN entitlements e ON e.id = re.entitlement_id
+     CROSS JOIN (SELECT (clock_timestamp() + make_interval(secs => $3))::timestamptz(3) AS start) latest
+     WHERE r.id = $1 ORDER BY re.position RETURNING id`,
+    [request.id, grantMachine.initial, activateWithinSeconds],
+  );
+  for (const { id } of grants) {
+    await Operations.request(tx, { kind: 'begin', subjectId: id, correlation: currentCorrelation() ?? request.id });
+  }
+}
+
+export async function recordVerdict(
+  tx: Transaction,
+  request: Pick<Request, 'id' | 'scopeHash'>,
+  verdict: Decision['verdict'],
+  decision: VerdictOf,
+): Promise<void> {
+  await tx.insert(Decision, { requestId: request.id, scopeHash: request.scopeHash, verdict, ...decision });
+}

@@ -1,0 +1,92 @@
+import type { DataSource } from 'typeorm';
+import type { OpenOperation } from '@app/platform';
+
+/** How many grants one statement ends. */
+const BATCH = 500;
+
+export interface Pass {
+  /** The work that was asked for: to ring for. */
+  readonly operations: readonly OpenOperation[];
+  /** Whether there may be more that is due right now. */
+  readonly full: boolean;
+  /** Milliseconds on the database's clock until the next deadline; `undefined` when there is none. */
+  readonly nextInMs: number | undefined;
+  /** How late each was decided, in milliseconds. */
+  readonly lateMs: readonly number[];
+}
+
+interface EndedRow extends OpenOperation {
+  readonly late_ms: string;
+}
+
+/**
+ * Ends what is due, on the database's clock. One statement decides, asks for the work and (by trigger) records it; several
+ * processes may do so at once.
+ */
+export class Deadlines {
+  constructor(private readonly database: DataSource) {}
+
+  /** The grants whose time is over, and those that could not be begun in time. */
+  async endDue(): Promise<Pass> {
+    const expired = await this.#end('ends_at', `state IN ('scheduled', 'activating', 'active')`);
+    const unbegun = await this.#end('activate_by', `state IN ('scheduled', 'activating')`);
+    return {
+      operations: [...expired, ...unbegun],
+      full: expired.length === BATCH || unbegun.length === BATCH,
+      nextInMs: await this.#next(),
+      lateMs: expired.map((row) => Number(row.late_ms)),
+    };
+  }
+
+  /** Requests that nobody decided, and sign-ins that nobody finished or whose time is over. */
+  async lapseDue(): Promise<void> {
+    await this.database.query(
+      `UPDATE requests SET state = 'lapsed', revision = revision + 1, decided_at = clock_timestamp()
+       WHERE id IN (SELECT id FROM requests WHERE state = 'pending' AND lapses_at <= (SELECT clock_timestamp())
+                    LIMIT ${BATCH} FOR UPDATE SKIP LOCKED) AND state = 'pending'`,
+    );
+    await this.database.query(
+      `UPDATE sign_ins SET state = 'lapsed', revision = revision + 1, device_code_sealed = NULL
+       WHERE id IN (SELECT id FROM sign_ins WHERE state = 'pending' AND lapses_at <= (SELECT clock_timestamp())
+                    LIMIT ${BATCH} FOR UPDATE SKIP LOCKED) AND state = 'pending'`,
+    );
+    await this.database.query(
+      `UPDATE sign_ins SET state = 'ended', revision = revision + 1, end_reason = 'expired'
+       WHERE id IN (SELECT id FROM sign_ins WHERE state = 'completed' AND ends_at <= (SELECT clock_timestamp())
+                    LIMIT ${BATCH} FOR UPDATE SKIP LOCKED) AND state = 'completed'`,
+    );
+  }
+
+  /** @param guard the predicate of the partial index over `column` */
+  async #end(column: 'ends_at' | 'activate_by', guard: string): Promise<EndedRow[]> {
+    return this.database.query(
+      `WITH due AS MATERIALIZED (
+         SELECT ctid FROM grants WHERE ${guard} AND ${column} <= (SELECT clock_timestamp())
+         ORDER BY ${column} LIMIT ${BATCH} FOR UPDATE SKIP LOCKED
+       ), decided AS (
+         UPDATE grants g SET state = 'ending', revision = revision + 1, ending_at = clock_timestamp(),
+           end_reason = CASE WHEN state = 'active' THEN 'expired' ELSE 'failed' END,
+           failure = CASE WHEN state = 'active' THEN NULL ELSE coalesce(
+             (SELECT last_error FROM operations o WHERE o.subject_id = g.id AND o.finished_at IS NULL), 'access.not_begun_in_time') END
+         WHERE ctid = ANY(ARRAY(SELECT ctid FROM due)) AND ${guard}
+         RETURNING id, extract(epoch FROM ending_at - ${column}) * 1000 AS late_ms
+       ), asked AS (
+         INSERT INTO operations (kind, subject_id, correlation) SELECT 'end', id, id::text FROM decided
+         ON CONFLICT (subject_id) WHERE finished_at IS NULL DO UPDATE
+         SET kind = 'end', fence = operations.fence + 1, attempt = 0, run_after = clock_timestamp(), lease_owner = NULL,
+             lease_ends_at = NULL, step = NULL, last_error = NULL
+         RETURNING id, fence, subject_id
+       )
+       SELECT asked.id, asked.fence, decided.late_ms FROM asked JOIN decided ON decided.id = asked.subject_id`,
+    );
+  }
+
+  async #next(): Promise<number | undefined> {
+    const [row] = await this.database.query<{ ms: string | null }[]>(
+      `SELECT extract(epoch FROM least(
+         (SELECT min(ends_at) FROM grants WHERE state IN ('scheduled', 'activating', 'active')),
+         (SELECT min(activate_by) FROM grants WHERE state IN ('scheduled', 'activating'))) - clock_timestamp()) * 1000 AS ms`,
+    );
+    return row?.ms === null || row === undefined ? undefined : Math.max(0, Number(row.ms));
+  }
+}

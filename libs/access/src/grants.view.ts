@@ -1,0 +1,116 @@
+import type { EntityManager } from 'typeorm';
+import { ProviderRegistry, type EndingTraits, type Leftover } from '@app/providers';
+import { NotFound } from './access.errors';
+import type { CredentialState } from './credential.machine';
+import type { EvidenceKind } from './evidence.entity';
+import type { Asker } from './facts';
+import type { EndReason, GrantState } from './grant.machine';
+import { Judge } from './judge';
+import { pageOf, parseCursor, type Page } from './page';
+import { sightParameters, VISIBLE_GRANT } from './sight';
+
+export interface GrantView {
+  readonly id: string;
+  readonly requestId: string;
+  readonly holder: { readonly id: string; readonly name: string };
+  /** `<target>/<entitlement>` */
+  readonly entitlement: string;
+  readonly state: GrantState;
+  readonly durationSeconds: number;
+  readonly activateBy: Date;
+  /** The deadline; before it is active, the latest instant at which it may exist. */
+  readonly endsAt: Date;
+  readonly createdAt: Date;
+  readonly activatedAt: Date | null;
+  readonly endingAt: Date | null;
+  readonly endReason: EndReason | null;
+  readonly stuckAt: Date | null;
+  readonly endedAt: Date | null;
+  /** The code of what kept it from beginning, or keeps it from ending. */
+  readonly failure: string | null;
+  /** How many milliseconds after the deadline its end was decided; `null` unless it expired. */
+  readonly lateMs: number | null;
+  readonly ending: EndingTraits;
+  readonly leftovers: readonly Leftover[];
+  readonly credential: {
+    readonly version: number;
+    readonly state: CredentialState;
+    readonly pickedUpAt: string | null;
+    readonly pickedUpFrom: string | null;
+  } | null;
+}
+
+export interface GrantLife extends GrantView {
+  readonly evidence: readonly { kind: EvidenceKind; at: Date; body: Readonly<Record<string, unknown>> }[];
+}
+
+export interface GrantFilter {
+  /** `live`: not ended yet. */
+  readonly state?: GrantState | 'live' | undefined;
+  readonly mine?: boolean | undefined;
+  readonly cursor?: string | undefined;
+  readonly limit: number;
+}
+
+type Row = Omit<GrantView, 'ending'> & { kind: string };
+
+const FIELDS = `
+  g.id, g.request_id AS "requestId", jsonb_build_object('id', i.id, 'name', i.name) AS holder, t.name || '/' || e.name AS entitlement,
+  t.kind, g.state, g.duration_seconds AS "durationSeconds", g.activate_by AS "activateBy", g.ends_at AS "endsAt",
+  g.created_at AS "createdAt", g.activated_at AS "activatedAt", g.ending_at AS "endingAt", g.end_reason AS "endReason",
+  g.stuck_at AS "stuckAt", g.ended_at AS "endedAt", g.failure, g.leftovers,
+  CASE WHEN g.end_reason = 'expired' THEN (extract(epoch FROM g.ending_at - g.ends_at) * 1000)::integer END AS "lateMs",
+  (SELECT jsonb_build_object('version', c.version, 'state', c.state, 'pickedUpFrom', c.picked_up_from,
+            'pickedUpAt', to_char(c.picked_up_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+     FROM credentials c WHERE c.grant_id = g.id ORDER BY c.version DESC LIMIT 1) AS credential`;
+
+const FROM = `FROM grants g JOIN targets t ON t.id = g.target_id JOIN entitlements e ON e.id = g.entitlement_id
+  JOIN identities i ON i.id = g.identity_id`;
+
+/** Grants as those see them who may. */
+export class GrantsView {
+  constructor(
+    private readonly judge: Judge,
+    private readonly providers: ProviderRegistry,
+  ) {}
+
+  async list(manager: EntityManager, asker: Asker, filter: GrantFilter): Promise<Page<GrantView>> {
+    const cursor = parseCursor(filter.cursor);
+    const rows = await manager.query<Row[]>(
+      `SELECT ${FIELDS} ${FROM}
+       WHERE ${VISIBLE_GRANT} AND ($4::text IS NULL OR g.state = $4) AND ($5::boolean IS FALSE OR g.state <> 'ended')
+         AND ($6::boolean IS FALSE OR g.identity_id = $1::uuid)
+         AND ($7::timestamptz IS NULL OR (g.created_at, g.id) < ($7::timestamptz, $8::uuid))
+       ORDER BY g.created_at DESC, g.id DESC LIMIT $9`,
+      [
+        ...sightParameters(await this.judge.sight(manager, asker)),
+        filter.state === 'live' ? null : (filter.state ?? null),
+        filter.state === 'live',
+        filter.mine ?? false,
+        cursor?.createdAt ?? null,
+        cursor?.id ?? null,
+        filter.limit + 1,
+      ],
+    );
+    const { items, ...rest } = pageOf(rows, filter.limit);
+    return { items: items.map((row) => this.#shown(row)), ...rest };
+  }
+
+  /** The whole life of a grant, with its evidence. @throws NotFound */
+  async get(manager: EntityManager, asker: Asker, id: string): Promise<GrantLife> {
+    const [row] = await manager.query<Row[]>(`SELECT ${FIELDS} ${FROM} WHERE ${VISIBLE_GRANT} AND g.id = $4`, [
+      ...sightParameters(await this.judge.sight(manager, asker)),
+      id,
+    ]);
+    if (!row) throw new NotFound('grant', { grant: id });
+    const evidence = await manager.query<GrantLife['evidence']>(
+      'SELECT kind, created_at AS at, body FROM evidence WHERE grant_id = $1 ORDER BY created_at, id',
+      [id],
+    );
+    return { ...this.#shown(row), evidence };
+  }
+
+  #shown({ kind, ...row }: Row): GrantView {
+    return { ...row, ending: this.providers.get(kind).ending };
+  }
+}

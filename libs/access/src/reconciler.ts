@@ -1,0 +1,80 @@
+import { AppError, Clock } from '@app/kernel';
+import { LeaseLost, Operations, type Operation } from '@app/platform';
+import { Activation } from './activation';
+import { Ending } from './ending';
+import { Grant } from './grant.entity';
+import { Work } from './work';
+
+export interface ReconcilerOptions {
+  /** How long an end may take before its grant is stuck. */
+  readonly stuckAfterSeconds: number;
+  /** The longest pause between two attempts. */
+  readonly retryCapSeconds: number;
+  readonly onError: (error: unknown, operation: Operation) => void;
+}
+
+/**
+ * Looks at the row and takes its next step, whatever rang: a retry, a duplicate job, a lost ring, a crashed worker and
+ * "revoke while activating" are all the same case.
+ */
+export class Reconciler {
+  constructor(
+    private readonly work: Work,
+    private readonly steps: { readonly activation: Activation; readonly ending: Ending },
+    private readonly clock: Clock,
+    private readonly options: ReconcilerOptions,
+  ) {}
+
+  /** Carries an operation out when this process can claim it. Never throws: what went wrong is tried again. */
+  async carryOut(operationId: string): Promise<void> {
+    const operation = await this.work.operations.claim(operationId);
+    if (!operation) return;
+    const grant = await this.work.database.manager.findOneByOrFail(Grant, { id: operation.subjectId });
+    try {
+      await this.#step(operation, grant);
+    } catch (error) {
+      // Another worker has it now, or it has another purpose: this outcome does not count.
+      if (error instanceof LeaseLost) return;
+      this.options.onError(error, operation);
+      await this.#later(operation, grant, error);
+    }
+  }
+
+  async #step(operation: Operation, grant: Grant): Promise<void> {
+    const { activation, ending } = this.steps;
+    switch (grant.state) {
+      case 'scheduled':
+      case 'activating':
+        return activation.attempt(operation, grant);
+      case 'active':
+        return operation.kind === 'replace' ? activation.replace(operation, grant) : this.#done(operation);
+      case 'ending':
+      case 'stuck':
+        return ending.attempt(operation, grant);
+      case 'ended':
+        return grant.leftovers.length > 0 ? ending.tidy(operation, grant) : this.#done(operation);
+      default:
+        return grant.state satisfies never;
+    }
+  }
+
+  #done(operation: Operation): Promise<void> {
+    return this.work.commit(operation, (tx) => Operations.finish(tx, operation));
+  }
+
+  async #later(operation: Operation, grant: Grant, error: unknown): Promise<void> {
+    const code = error instanceof AppError ? error.code : 'internal';
+    await this.work.operations.postpone(operation, this.#pauseSeconds(operation, grant), code);
+    const endingFor = grant.endingAt ? this.clock.milliseconds() - grant.endingAt.getTime() : 0;
+    if (grant.state === 'ending' && endingFor > this.options.stuckAfterSeconds * 1_000) {
+      await this.steps.ending.stall(operation, grant, code);
+    }
+  }
+
+  /** Doubling from a quarter of a second. A beginning is tried again well before the deadline that its last attempt set. */
+  #pauseSeconds({ attempt }: Operation, grant: Grant): number {
+    const doubling = Math.min(2 ** Math.min(attempt - 3, 20), this.options.retryCapSeconds);
+    if (grant.state === 'ended') return this.options.retryCapSeconds * 10;
+    return grant.endingAt ? doubling : Math.min(doubling, Math.max(0.25, grant.durationSeconds / 4));
+  }
+}

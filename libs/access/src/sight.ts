@@ -1,0 +1,28 @@
+/**
+ * What lists show, as one SQL predicate per noun: mine, those whose rule names a group of mine, those on targets that I
+ * own, and everything for auditors and administrators. What you may not see does not exist.
+ */
+export interface Sight {
+  readonly identityId: string;
+  readonly groups: readonly string[];
+  readonly everything: boolean;
+}
+
+/** Over `requests r`. $1 identity, $2 groups, $3 everything. */
+export const VISIBLE_REQUEST = `(
+  $3::boolean OR r.identity_id = $1::uuid
+  OR EXISTS (SELECT FROM request_paths p WHERE p.request_id = r.id AND p.approver_group = ANY($2::text[]))
+  OR EXISTS (SELECT FROM request_entitlements re JOIN entitlements e ON e.id = re.entitlement_id JOIN targets t ON t.id = e.target_id
+             WHERE re.request_id = r.id AND t.owner_group = ANY($2::text[])))`;
+
+/** Over `grants g JOIN targets t`. $1 identity, $2 groups, $3 everything. */
+export const VISIBLE_GRANT = `(
+  $3::boolean OR g.identity_id = $1::uuid OR t.owner_group = ANY($2::text[])
+  OR EXISTS (SELECT FROM request_paths p WHERE p.request_id = g.request_id AND p.approver_group = ANY($2::text[])))`;
+
+/** The first three parameters of a query with one of the predicates. */
+export const sightParameters = (sight: Sight): [string, readonly string[], boolean] => [
+  sight.identityId,
+  sight.groups,
+  sight.everything,
+];

@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import { In, type EntityManager } from 'typeorm';
+import { Clock, Secret } from '@app/kernel';
+import { Sealer, type Transaction } from '@app/platform';
+import { ProviderRegistry, type CheckReport } from '@app/providers';
+import { NotFound, NotPermitted, TargetExists, TargetInUse } from './access.errors';
+import { withEntitlements } from './asked';
+import type { Asker } from './facts';
+import { Grant } from './grant.entity';
+import { Judge } from './judge';
+import { digest } from './scope';
+import { parseTargetFile, type ParsedTarget } from './target-file';
+import { Entitlement, Target } from './target.entity';
+import { passwordContext, sealPassword } from './work';
+
+export interface TargetOrder {
+  /** What `orders-db.yaml` holds. */
+  readonly file: unknown;
+  readonly password: Secret<string>;
+}
+
+/** Connecting targets. */
+export class TargetsService {
+  constructor(
+    private readonly judge: Judge,
+    private readonly providers: ProviderRegistry,
+    private readonly sealer: Sealer,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Connects a target. @returns its id @throws TargetExists */
+  async add(tx: Transaction, asker: Asker | 'demo', order: TargetOrder): Promise<string> {
+    const parsed = parseTargetFile(this.providers, order.file);
+    const id = randomUUID();
+    const target = tx.create(Target, {
+      id,
+      ...fieldsOf(parsed),
+      passwordSealed: await sealPassword(this.sealer, id, order.password),
+    });
+    if (asker !== 'demo') await this.#assertMayAdminister(tx, asker, target);
+    if (await tx.existsBy(Target, { name: target.name })) throw new TargetExists(target.name);
+    await tx.insert(Target, target);
+    await tx.insert(Entitlement, entitlementRows(id, parsed));
+    return id;
+  }
+
+  /**
+   * Changes a target. Requests that were made before it are asked anew; where it is cannot change while live grants need it.
+   *
+   * @throws TargetInUse
+   */
+  async replace(tx: Transaction, asker: Asker, order: TargetOrder): Promise<string> {
+    const parsed = parseTargetFile(this.providers, order.file);
+    const target = await this.#find(tx, asker, parsed.name);
+    const { kind, connection } = target;
+    if (!digest({ kind, connection }).equals(digest({ kind: parsed.kind, connection: parsed.connection }))) {
+      const live = await tx.countBy(Grant, {
+        targetId: target.id,
+        state: In(['scheduled', 'activating', 'active', 'ending', 'stuck']),
+      });
+      if (live > 0) throw new TargetInUse(live);
+    }
+    const passwordSealed = await sealPassword(this.sealer, target.id, order.password);
+    await tx.update(Target, { id: target.id }, { ...fieldsOf(parsed), passwordSealed, revision: target.revision + 1 });
+    await tx.query(
+      'UPDATE entitlements SET retired_at = clock_timestamp() WHERE target_id = $1 AND retired_at IS NULL',
+      [target.id],
+    );
+    await tx.upsert(
+      Entitlement,
+      entitlementRows(target.id, parsed).map((row) => ({ ...row, retiredAt: null })),
+      ['targetId', 'name'],
+    );
+    return target.id;
+  }
+
+  /** Is the connection right, and has our account what it needs and not more? For owners and administrators. */
+  async check(manager: EntityManager, asker: Asker, name: string): Promise<CheckReport> {
+    const target = await this.#find(manager, asker, name);
+    const provider = this.providers.get(target.kind);
+    const password = await this.sealer.open(target.passwordSealed, passwordContext(target.id));
+    const offered = (await withEntitlements(manager, [target])).filter(
+      ({ entitlement }) => entitlement.retiredAt === null,
+    );
+    return provider.check(
+      { connection: provider.connection.parse(target.connection), password },
+      offered.map(({ entitlement }) => ({
+        name: entitlement.name,
+        config: provider.entitlement.parse(entitlement.config),
+      })),
+      this.clock.now(),
+    );
+  }
+
+  async #find(manager: EntityManager, asker: Asker, name: string): Promise<Target> {
+    const target = await manager.findOneBy(Target, { name });
+    if (!target) throw new NotFound('target', { target: name });
+    const sight = await this.judge.sight(manager, asker);
+    const visible = sight.everything || sight.groups.includes(target.ownerGroup);
+    if (!visible) throw new NotFound('target', { target: name });
+    if (!sight.groups.includes(target.ownerGroup)) await this.#assertMayAdminister(manager, asker, target);
+    return target;
+  }
+
+  async #assertMayAdminister(manager: EntityManager, asker: Asker, target: Target): Promise<void> {
+    const verdict = await this.judge.mayAdminister(manager, asker, target);
+    if (!verdict.allowed) throw new NotPermitted('administer', verdict.refusal.message);
+  }
+}
+
+function fieldsOf({ name, kind, owner, connection, entitlements }: ParsedTarget) {
+  return { name, kind, ownerGroup: owner, connection, configHash: digest({ kind, owner, connection, entitlements }) };
+}
+
+function entitlementRows(targetId: string, { entitlements }: ParsedTarget) {
+  return Object.entries(entitlements).map(([name, config]) => ({ targetId, name, config }));
+}

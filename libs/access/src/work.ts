@@ -1,0 +1,83 @@
+import type { DataSource } from 'typeorm';
+import { Recorder, type Act } from '@app/audit';
+import { Secret } from '@app/kernel';
+import { Operations, Sealer, type Operation, type Transaction } from '@app/platform';
+import {
+  ProviderRegistry,
+  type EntitlementConfig,
+  type GrantRef,
+  type Provider,
+  type TargetAccess,
+} from '@app/providers';
+import { Entitlement, Target } from './target.entity';
+
+/** How often a lease is renewed while the target is spoken to. */
+const RENEW_MS = 2_000;
+
+/** A grant's target as its provider takes it. */
+export interface Reached {
+  readonly provider: Provider;
+  readonly access: TargetAccess;
+  readonly entitlement: EntitlementConfig;
+}
+
+/** The way from a grant's row to its target. */
+export class Reach {
+  constructor(
+    private readonly database: DataSource,
+    private readonly providers: ProviderRegistry,
+    private readonly sealer: Sealer,
+  ) {}
+
+  async target(grant: { targetId: string; entitlementId: string }): Promise<Reached> {
+    const target = await this.database.manager.findOneByOrFail(Target, { id: grant.targetId });
+    const entitlement = await this.database.manager.findOneByOrFail(Entitlement, { id: grant.entitlementId });
+    const provider = this.providers.get(target.kind);
+    return {
+      provider,
+      access: {
+        connection: provider.connection.parse(target.connection),
+        password: await this.sealer.open(target.passwordSealed, passwordContext(target.id)),
+      },
+      entitlement: { name: entitlement.name, config: provider.entitlement.parse(entitlement.config) },
+    };
+  }
+
+  async ref(grantId: string): Promise<GrantRef> {
+    const [row] = await this.database.query<{ id: string }[]>('SELECT id FROM installation');
+    if (!row) throw new Error('the installation has no id');
+    return { installation: row.id.slice(0, 8), grantId };
+  }
+}
+
+/** The two halves of a step that touches a target: "commit the intent, act, commit the outcome". */
+export class Work {
+  constructor(
+    readonly database: DataSource,
+    readonly operations: Operations,
+    readonly reach: Reach,
+    private readonly recorder: Recorder,
+  ) {}
+
+  /** A transaction of the worker's own, under the correlation of the operation. */
+  commit<T>(operation: Operation, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const act: Act = { actor: 'worker', channel: 'worker', correlation: operation.correlation };
+    return this.recorder.run(act, work);
+  }
+
+  /** Keeps the lease while the target is spoken to. What a lost lease means is decided by the fence, not here. */
+  async holding<T>(operation: Operation, act: () => Promise<T>): Promise<T> {
+    const timer = setInterval(() => void this.operations.renew(operation).catch(() => undefined), RENEW_MS);
+    try {
+      return await act();
+    } finally {
+      clearInterval(timer);
+    }
+  }
+}
+
+export const passwordContext = (targetId: string): string => `targets.password_sealed:${targetId}`;
+
+/** A password as it is sealed beside a target. */
+export const sealPassword = (sealer: Sealer, targetId: string, password: Secret<string>): Promise<Buffer> =>
+  sealer.seal(password, passwordContext(targetId));

@@ -1,0 +1,24 @@
+import { randomUUID } from 'node:crypto';
+import type { NextFunction, Request, Response } from 'express';
+import type { Logger } from 'pino';
+import { correlated } from '../log';
+
+/** Gives each request an id of ours, which goes into the log, the record, the operation and the reply, and logs the request. */
+export function correlation(log: Logger) {
+  return (request: Request, response: Response, next: NextFunction): void => {
+    const id = randomUUID();
+    const startedAt = performance.now();
+    response.setHeader('X-Request-Id', id);
+    correlated(id, () => {
+      response.once('finish', () => {
+        const milliseconds = Math.round((performance.now() - startedAt) * 10) / 10;
+        // The path without its query: a query may hold what somebody looked for.
+        log.info(
+          { correlation: id, method: request.method, path: request.path, status: response.statusCode, milliseconds },
+          'request',
+        );
+      });
+      next();
+    });
+  };
+}

@@ -1,0 +1,7 @@
+export { HEALTH_CHECKS, HealthController, type CheckResult, type HealthCheck } from './health';
+export { createMetrics } from './metrics';
+export { type Problem } from './problem';
+export { ProblemFilter } from './problem.filter';
+export { Public, ROUTE_RULE, SignedIn, type RouteRule } from './public';
+export { serve, type ServeOptions } from './serve';
+export { inputValidation, InvalidInput } from './validation';
