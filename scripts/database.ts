@@ -45,7 +45,7 @@ export async function openEmbedded(
   await withClient(server.url('postgres'), async (client) => {
     await createDatabase(client, DATABASE);
     // Whoever is let into one database of this server has no business in the others.
-    await client.query('REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC');
+    await client.query(`REVOKE ALL ON DATABASE postgres, template1, ${DATABASE} FROM PUBLIC`);
   });
   return { host: server.host, port: server.port, ownerUrl: server.url(DATABASE), server };
 }

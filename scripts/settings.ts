@@ -15,7 +15,8 @@ export interface Settings {
 
 // What a Node process needs to run as it would in this shell, and what the processes are configured by
 // (docs/configuration.md). The rest of the environment is none of their business.
-const SYSTEM = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'NODE_ENV', 'NODE_EXTRA_CA_CERTS'];
+const PROXY = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy', 'NODE_USE_ENV_PROXY'];
+const SYSTEM = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'NODE_ENV', 'NODE_EXTRA_CA_CERTS', ...PROXY];
 const COMMON = [...SYSTEM, 'REDIS_URL', 'LOG_LEVEL'];
 const API = ['SIGN_IN_MAX_SECONDS', 'ACTIVATE_WITHIN_SECONDS'];
 const WORKER = ['WORKER_CONCURRENCY', 'STUCK_AFTER_SECONDS', 'RETRY_CAP_SECONDS'];

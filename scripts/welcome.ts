@@ -23,7 +23,8 @@ export function welcome(
   terminal.say();
   terminal.say('  Next:');
   for (const [line, why] of nextCommands(curfew, at.demo !== undefined)) {
-    terminal.say(`    ${terminal.bold(line)}${why && `  ${terminal.dim(`# ${why}`)}`}`);
+    terminal.say(`    ${terminal.dim(why)}`);
+    terminal.say(`    ${terminal.bold(line)}`);
   }
   terminal.say();
   terminal.say(terminal.dim(`  Ctrl-C stops everything. The data stay in ${clone.home}; npm run reset deletes them.`));
@@ -43,14 +44,17 @@ function accounts(terminal: Terminal, clone: Clone, demo: Demo): void {
 function nextCommands(curfew: string, demo: boolean): [string, string][] {
   if (!demo)
     return [
-      [`${curfew} login`, ''],
-      [`${curfew} targets list`, 'what you may ask for'],
-      [`${curfew} --help`, ''],
+      [`${curfew} login`, 'sign in:'],
+      [`${curfew} targets list`, 'see what you may ask for:'],
+      [`${curfew} --help`, 'and everything else:'],
     ];
   return [
-    [`${curfew} login`, 'as ada'],
-    [`${curfew} request orders-db/read --for 30m --reason "a first look"`, 'waits for a decision'],
-    [`${curfew} login --profile ben && ${curfew} inbox --profile ben`, 'as ben, in another terminal'],
+    [`${curfew} login`, 'sign in, as ada:'],
+    [
+      `${curfew} request orders-db/read --for 30m --reason "a first look"`,
+      'ask for half an hour; it waits for a decision:',
+    ],
+    [`${curfew} login --profile ben && ${curfew} inbox --profile ben`, 'decide, as ben in another terminal:'],
   ];
 }
 

@@ -1,0 +1,345 @@
+import { chmodSync, chownSync, readdirSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterEach, describe, expect, it } from 'vitest';
+import { allGone, FakeClone } from '../test/support/fake-clone';
+import { has, needs } from '../test/support/needs';
+import { freePort } from './ports';
+import { waitFor } from './waiting';
+
+const NOBODY = 65_534;
+
+describe('npm start', () => {
+  const clones: FakeClone[] = [];
+  afterEach(async () => {
+    for (const clone of clones.splice(0)) await clone.remove();
+  });
+  const aClone = (): FakeClone => {
+    const clone = new FakeClone();
+    clones.push(clone);
+    return clone;
+  };
+  const until = async (what: () => boolean): Promise<void> => {
+    expect(await waitFor(() => (what() ? true : undefined), 20_000)).toBe(true);
+  };
+  /** A port that somebody has for the length of a test. */
+  const takenPort = async (): Promise<{ port: number; release: () => void }> => {
+    const server = createServer();
+    const port = await freePort();
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    return { port, release: () => void server.close() };
+  };
+
+  it('says where Curfew runs, and tells each process what it needs and nothing else', async () => {
+    const clone = aClone();
+    const port = await freePort();
+    const running = await clone.started({
+      env: { PORT: String(port), SECRET_OF_THIS_SHELL: 'x', OIDC_SCOPE: 'openid' },
+    });
+    expect(running.output).toContain(`Curfew runs at  http://127.0.0.1:${port}`);
+    const environment = (name: string): NodeJS.ProcessEnv =>
+      JSON.parse(clone.read(`environment-${name}.json`)) as NodeJS.ProcessEnv;
+    const own = (name: string): string[] =>
+      Object.keys(environment(name))
+        .filter((key) => !['PATH', 'HOME', 'NODE_CHANNEL_FD'].includes(key))
+        .toSorted();
+    const everybody = ['CURFEW_ENV', 'DATABASE_URL', 'HOST', 'PORT', 'PUBLIC_URL'];
+    const demo = ['CURFEW_DEMO', 'CURFEW_DEMO_FILE'];
+    expect(own('api')).toEqual([...everybody, ...demo, 'OIDC_SCOPE', 'POLICY_DIR', 'SEALING_KEY_FILE'].toSorted());
+    expect(own('worker')).toEqual([...everybody, 'PROOF_KEY_FILE', 'SEALING_KEY_FILE'].toSorted());
+    expect(own('timekeeper')).toEqual(everybody);
+    expect(new URL(environment('worker')['DATABASE_URL'] ?? '').username).toBe('curfew_worker');
+    expect(clone.trace[0]).toBe('migrated');
+  });
+
+  it('keeps what it makes to itself: files 0600, keys of 32 bytes, passwords on a terminal only', async () => {
+    const clone = aClone();
+    const running = await clone.started();
+    const files = ['database.json', 'demo.json', 'run.json', 'ports.json', 'keys/sealing.key', 'keys/proof.key'];
+    files.push(...readdirSync(join(clone.home, 'logs')).map((name) => `logs/${name}`));
+    expect(files.filter((name) => (statSync(join(clone.home, name)).mode & 0o077) !== 0)).toEqual([]);
+    const key = (name: string): string => clone.read(`.curfew/keys/${name}.key`);
+    expect(Buffer.from(key('sealing'), 'base64')).toHaveLength(32);
+    expect(key('proof')).not.toBe(key('sealing'));
+    const { accounts } = JSON.parse(clone.read('.curfew/demo.json')) as { accounts: { password: string }[] };
+    expect(accounts.filter(({ password }) => running.output.includes(password))).toEqual([]);
+    expect(running.output).toContain('demo.json');
+  });
+
+  it('stops on Ctrl-C in order, the database last, and leaves no process', async () => {
+    const clone = aClone();
+    const running = await clone.started();
+    const { pids } = clone;
+    running.child.kill('SIGINT');
+    expect(await running.ended).toBe(0);
+    expect(clone.trace.slice(-3)).toEqual([
+      'api ended on SIGTERM with database',
+      'worker ended on SIGTERM with database',
+      'timekeeper ended on SIGTERM with database',
+    ]);
+    expect(await allGone(pids, 0)).toEqual([]);
+  });
+
+  it('stops while it is still starting', async () => {
+    const clone = aClone();
+    const running = clone.run('start.ts');
+    await running.says('PostgreSQL on');
+    running.child.kill('SIGTERM');
+    expect(await running.ended).toBe(0);
+    expect(clone.has('.curfew/postgres/data/postmaster.pid')).toBe(false);
+  });
+
+  it('ends with the npm that started it', async () => {
+    const clone = aClone();
+    const shell = ['-c', '"$0" scripts/start.ts & echo $! > starter; wait', process.execPath];
+    const running = clone.shell(shell, { npm_lifecycle_event: 'start' });
+    await running.says('Ctrl-C stops everything');
+    const { pids } = clone;
+    running.child.kill('SIGKILL');
+    expect(await allGone(pids, 10_000)).toEqual([]);
+    expect(clone.trace.at(-1)).toBe('timekeeper ended on SIGTERM with database');
+  });
+
+  it('killed with -9, leaves processes that end within 2 s, and data that the next start goes on with', async () => {
+    const clone = aClone();
+    const first = await clone.started();
+    const { pids, runFile } = clone;
+    first.child.kill('SIGKILL');
+    const processes = pids.filter((pid) => pid !== runFile.database?.pid);
+    expect(await allGone(processes, 2_000)).toEqual([]);
+    const made = ['database.json', 'demo.json', 'keys/sealing.key', 'ports.json'].map((name) =>
+      clone.read(`.curfew/${name}`),
+    );
+    await clone.started();
+    expect(
+      ['database.json', 'demo.json', 'keys/sealing.key', 'ports.json'].map((name) => clone.read(`.curfew/${name}`)),
+    ).toEqual(made);
+    expect(clone.runFile.url).toBe(runFile.url);
+  });
+
+  it('killed with -9, leaves no database behind either', async () => {
+    const clone = aClone();
+    const running = await clone.started();
+    const { pids } = clone;
+    running.child.kill('SIGKILL');
+    expect(await allGone(pids, 10_000)).toEqual([]);
+  });
+
+  it('starts a process again that dies, and the database too', async () => {
+    const clone = aClone();
+    const running = await clone.started();
+    const { database, processes } = clone.runFile;
+    process.kill(processes.worker?.pid ?? 0, 'SIGKILL');
+    await running.says('worker is ready again');
+    expect(clone.runFile.processes.worker).toMatchObject({ state: 'ready', restarts: 1 });
+    process.kill(database?.pid ?? 0, 'SIGKILL');
+    await running.says('PostgreSQL is ready again');
+    expect(clone.runFile.database).toMatchObject({ port: database?.port });
+    expect(clone.runFile.database?.pid).not.toBe(database?.pid);
+  });
+
+  it('goes on trying at least every two seconds with a process that dies at once', async () => {
+    const clone = aClone();
+    const running = await clone.started();
+    clone.write('broken-timekeeper');
+    process.kill(clone.runFile.processes.timekeeper?.pid ?? 0, 'SIGKILL');
+    const attempts = (): number => clone.trace.filter((line) => line === 'timekeeper broken').length;
+    await until(() => attempts() >= 6);
+    const before = attempts();
+    await until(() => attempts() > before);
+    clone.unlink('broken-timekeeper');
+    await running.says('timekeeper is ready again', 4_000);
+    expect(clone.runFile.processes.timekeeper?.restarts).toBeGreaterThan(6);
+  });
+
+  it('gives up on a process that never starts, with its last words, and leaves nothing behind', async () => {
+    const clone = aClone();
+    clone.write('broken-api');
+    const running = clone.run('start.ts');
+    expect(await running.ended).toBe(1);
+    expect(running.output).toContain('api does not start: it ended with code 7');
+    expect(running.output).toContain('broken on purpose');
+    expect(clone.has('.curfew/postgres/data/postmaster.pid')).toBe(false);
+    expect(clone.has('.curfew/run.json')).toBe(false);
+  });
+
+  it('gives up when the database cannot be migrated, with the reason', async () => {
+    const clone = aClone();
+    clone.write('broken-migrate');
+    const running = clone.run('start.ts');
+    expect(await running.ended).toBe(1);
+    expect(running.output).toContain('no such table');
+  });
+
+  it('takes another port when the one it wants is taken, and says so', async () => {
+    const clone = aClone();
+    const taken = await takenPort();
+    const running = await clone.started({ env: { PORT: String(taken.port) } });
+    taken.release();
+    expect(running.output).toContain(`port ${taken.port} is taken`);
+    expect(clone.runFile.url).not.toContain(`:${taken.port}`);
+  });
+
+  it('runs in two clones that start at the same instant and want the same port', async () => {
+    const [one, other] = [aClone(), aClone()];
+    const env = { PORT: String(await freePort()) };
+    await Promise.all([one.started({ env }), other.started({ env })]);
+    expect(one.runFile.url).not.toBe(other.runFile.url);
+    for (const clone of [one, other]) {
+      await until(() => Object.values(clone.runFile.processes).every(({ state }) => state === 'ready'));
+      const told = JSON.parse(clone.read('environment-worker.json')) as NodeJS.ProcessEnv;
+      expect(told['PUBLIC_URL']).toBe(clone.runFile.url);
+    }
+  });
+
+  it('moves the database when somebody has its port by now', async () => {
+    const clone = aClone();
+    const first = await clone.started();
+    const port = clone.runFile.database?.port ?? 0;
+    first.child.kill('SIGINT');
+    await first.ended;
+    const squatter = createServer();
+    await new Promise<void>((resolve) => squatter.listen(port, '127.0.0.1', resolve));
+    const second = await clone.started();
+    squatter.close();
+    expect(second.output).toContain(`port ${port} is taken: PostgreSQL is on`);
+    const { targets } = JSON.parse(clone.read('.curfew/demo.json')) as {
+      targets: { file: { connection: { port: number } } }[];
+    };
+    expect(targets[0]?.file.connection.port).toBe(clone.runFile.database?.port);
+  });
+
+  it('started twice, says where it runs', async () => {
+    const clone = aClone();
+    await clone.started();
+    const second = clone.run('start.ts');
+    expect(await second.ended).toBe(0);
+    expect(second.output).toContain(`Curfew runs here already, at ${clone.runFile.url}`);
+  });
+
+  it('answers --status: what runs, what does not, and that nothing runs', async () => {
+    const clone = aClone();
+    const before = clone.run('start.ts', { flags: ['--status'] });
+    expect(await before.ended).toBe(3);
+    await clone.started();
+    const during = clone.run('start.ts', { flags: ['--status'] });
+    expect(await during.ended).toBe(0);
+    expect(during.output).toMatch(/api +ready +process \d+, http:/);
+    clone.write('broken-worker');
+    process.kill(clone.runFile.processes.worker?.pid ?? 0, 'SIGKILL');
+    await until(() => clone.runFile.processes.worker?.state !== 'ready');
+    const limping = clone.run('start.ts', { flags: ['--status'] });
+    expect(await limping.ended).toBe(1);
+  });
+
+  it('does not put a new key in the place of a lost one', async () => {
+    const clone = aClone();
+    const first = await clone.started();
+    first.child.kill('SIGINT');
+    await first.ended;
+    clone.unlink('.curfew/keys/sealing.key');
+    const second = clone.run('start.ts');
+    expect(await second.ended).toBe(1);
+    expect(second.output).toContain('sealing.key is missing');
+  });
+
+  it('resets: not while it runs, and then everything it made', async () => {
+    const clone = aClone();
+    const running = await clone.started();
+    const refused = clone.run('reset.ts');
+    expect(await refused.ended).toBe(1);
+    expect(refused.output).toContain('Nothing was deleted');
+    running.child.kill('SIGINT');
+    await running.ended;
+    clone.write('.curfew/somebody-elses');
+    const reset = clone.run('reset.ts');
+    expect(await reset.ended).toBe(0);
+    expect(reset.output).toContain(clone.home);
+    expect(readdirSync(clone.home)).toEqual(['somebody-elses']);
+  });
+
+  it('resets after kill -9, database and all', async () => {
+    const clone = aClone();
+    const running = await clone.started();
+    const { pids } = clone;
+    running.child.kill('SIGKILL');
+    const reset = clone.run('reset.ts');
+    expect(await reset.ended).toBe(0);
+    expect(await allGone(pids, 0)).toEqual([]);
+    expect(readdirSync(clone.home)).toEqual([]);
+  });
+
+  it.runIf(has('root'))(`runs as an ordinary user${needs('root')}`, async () => {
+    const clone = aClone();
+    clone.own(NOBODY);
+    const running = await clone.started({ uid: NOBODY });
+    const { pids } = clone;
+    expect(pids.filter((pid) => statSync(`/proc/${pid}`).uid !== NOBODY)).toEqual([]);
+    running.child.kill('SIGINT');
+    expect(await running.ended).toBe(0);
+    expect(await allGone(pids, 0)).toEqual([]);
+  });
+
+  it.runIf(has('root'))(
+    `as root in a home that is closed to others, keeps the database elsewhere${needs('root')}`,
+    async () => {
+      const clone = aClone();
+      chmodSync(clone.root, 0o700);
+      chownSync(clone.root, 0, 0);
+      const running = await clone.started();
+      const { serverFolder } = JSON.parse(clone.read('.curfew/database.json')) as { serverFolder: string };
+      expect(serverFolder.startsWith(clone.root)).toBe(false);
+      running.child.kill('SIGINT');
+      await running.ended;
+      const reset = clone.run('reset.ts');
+      await reset.ended;
+      expect(reset.output).toContain(serverFolder);
+      expect(() => statSync(serverFolder)).toThrow('ENOENT');
+    },
+  );
+
+  describe('its demo', () => {
+    const login = async (clone: FakeClone, database: string): Promise<pg.Client> => {
+      const { targets } = JSON.parse(clone.read('.curfew/demo.json')) as {
+        targets: { file: { connection: { host: string; port: number; user: string } }; password: string }[];
+      };
+      const { file, password } = targets[0]!;
+      const client = new pg.Client({ ...file.connection, database, password });
+      await client.connect();
+      return client;
+    };
+
+    it('is a database whose account for Curfew may hand out the group roles and nothing else', async () => {
+      const clone = aClone();
+      await clone.started();
+      const admin = await login(clone, 'orders');
+      try {
+        await expect(admin.query('SELECT * FROM orders')).rejects.toThrow('permission denied');
+        await expect(admin.query('SET ROLE orders_read')).rejects.toThrow('permission denied');
+        await admin.query('CREATE ROLE reader LOGIN');
+        await admin.query('GRANT orders_read TO reader WITH INHERIT TRUE, SET FALSE');
+        await admin.query('GRANT reader TO CURRENT_USER');
+        await admin.query('SET ROLE reader');
+        const { rows } = await admin.query('SELECT item FROM orders');
+        expect(rows).toHaveLength(5);
+      } finally {
+        await admin.end();
+      }
+      await expect(login(clone, 'curfew')).rejects.toThrow('permission denied for database');
+      await expect(login(clone, 'postgres')).rejects.toThrow('permission denied for database');
+    });
+
+    it('is left as it is by the next start', async () => {
+      const clone = aClone();
+      const first = await clone.started();
+      first.child.kill('SIGINT');
+      await first.ended;
+      await clone.started();
+      const admin = await login(clone, 'orders');
+      const { rows } = await admin.query(`SELECT count(*) FROM pg_tables WHERE tableowner = 'orders_owner'`);
+      await admin.end();
+      expect(rows).toEqual([{ count: '2' }]);
+    });
+  });
+});

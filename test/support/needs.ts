@@ -1,0 +1,16 @@
+import { existsSync } from 'node:fs';
+
+/** Why a plain `npm test` leaves a test out. `CURFEW_TESTS=all`, as `.ci/run` says it, makes every one of them required. */
+const REASONS = {
+  root: { met: process.getuid?.() === 0, because: 'only root can become another user' },
+  linux: { met: existsSync('/proc/self'), because: 'looks into /proc' },
+} as const;
+
+/** Ends the name of a test that cannot run everywhere: `it.runIf(has('root'))(`…${needs('root')}`)`. */
+export function needs(what: keyof typeof REASONS): string {
+  return has(what) ? '' : ` (left out: ${REASONS[what].because})`;
+}
+
+export function has(what: keyof typeof REASONS): boolean {
+  return REASONS[what].met || process.env['CURFEW_TESTS'] === 'all';
+}
