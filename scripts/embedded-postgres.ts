@@ -8,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -219,7 +220,7 @@ async function launch(place: Place, options: ServerOptions, port: number): Promi
   const settings = Object.entries({ ...SETTINGS, ...(options.durable ? DURABLE : FLEETING), port: String(port) });
   const flags = ['-D', place.data, ...settings.flatMap(([name, value]) => ['-c', `${name}=${value}`])];
   const log = openSync(options.logFile, 'a', 0o600);
-  const before = readFileSync(options.logFile).length;
+  const before = statSync(options.logFile).size;
   const stdio = ['ignore', log, log] as const;
   const child = spawn(join(place.binaries, 'bin', 'postgres'), flags, {
     ...identity(place),
@@ -229,9 +230,10 @@ async function launch(place: Place, options: ServerOptions, port: number): Promi
   closeSync(log);
   let ended: string | undefined;
   child.once('error', (error) => (ended = error.message));
-  child.once('exit', () => (ended ??= readFileSync(options.logFile).subarray(before).toString('utf8')));
+  child.once('exit', () => (ended ??= ''));
   child.unref();
   const outcome = await waitFor(() => ended ?? ready(place, child.pid), START_MS);
+  if (outcome === '') return readFileSync(options.logFile).subarray(before).toString('utf8');
   if (outcome !== undefined) return outcome;
   child.kill('SIGQUIT');
   return `not ready after ${START_MS / 1_000} s`;

@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const SCRIPT = join('scripts', 'install.mjs');
+
+describe('the installation of the packages', () => {
+  let root: string;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'a clone, with spaces '));
+    mkdirSync(join(root, 'scripts'));
+    for (const file of [SCRIPT, 'package.json', 'package-lock.json']) cpSync(join(ROOT, file), join(root, file));
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  /** Runs it with an npm that does what `npm` says; `node` is said before anything else. */
+  async function install(npm: string, node = ''): Promise<{ status: number | null; output: string }> {
+    const stub = join(root, 'npm.cjs');
+    writeFileSync(stub, npm);
+    const before = `data:text/javascript,${encodeURIComponent(node)}`;
+    const env = { PATH: process.env['PATH'], npm_execpath: stub, npm_node_execpath: process.execPath };
+    const child = spawn(process.execPath, ['--import', before, join(root, SCRIPT)], { cwd: root, env });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()));
+    return new Promise((resolve) => child.once('close', (status) => resolve({ status, output })));
+  }
+  /** Leaves what a good installation leaves, and counts itself. */
+  const WORKS = `
+    const fs = require('node:fs');
+    fs.appendFileSync('calls', process.argv.slice(2).join(' ') + '\\n');
+    fs.rmSync('node_modules', { force: true });
+    fs.symlinkSync(${JSON.stringify(join(ROOT, 'node_modules'))}, 'node_modules');`;
+  const calls = (): number =>
+    existsSync(join(root, 'calls')) ? readFileSync(join(root, 'calls'), 'utf8').split('\n').length - 1 : 0;
+
+  it('installs what the lockfile says, development and optional packages too, and says so', async () => {
+    const { output, status } = await install(WORKS);
+    expect(status).toBe(0);
+    expect(output).toContain('Packages installed');
+    expect(readFileSync(join(root, 'calls'), 'utf8')).toMatch(/^ci --include=dev --include=optional/);
+  });
+
+  it('does nothing, and says nothing, when they are installed', async () => {
+    symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
+    expect(await install(WORKS)).toEqual({ status: 0, output: '' });
+    expect(calls()).toBe(0);
+  });
+
+  it('installs again when the lockfile asks for something else', async () => {
+    symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
+    const lock = readFileSync(join(root, 'package-lock.json'), 'utf8');
+    writeFileSync(
+      join(root, 'package-lock.json'),
+      lock.replace(/"integrity": "sha512-[^"]{8}/, '"integrity": "sha512-00000000'),
+    );
+    await install(WORKS);
+    expect(calls()).toBe(1);
+  });
+
+  it.each([
+    [
+      'no network',
+      'request to https://registry.example.com failed, reason: getaddrinfo ENOTFOUND',
+      'cannot be reached',
+    ],
+    ['a full disk', 'npm error code ENOSPC', 'disk is full'],
+    ['no right to write', 'npm error code EACCES', 'may not write'],
+  ])('says what is wrong: %s', async (_, words, advice) => {
+    const { output, status } = await install(`console.error(${JSON.stringify(words)}); process.exit(1);`);
+    expect(status).toBe(1);
+    expect(output).toContain(advice);
+    expect(output).toContain(words);
+  });
+
+  it('says so when packages were left out that are needed', async () => {
+    const { output, status } = await install('');
+    expect(status).toBe(1);
+    expect(output).toContain('without some that Curfew needs');
+  });
+
+  it('waits for nobody: a second installation in the same folder is refused, and one that died is not in the way', async () => {
+    mkdirSync(join(root, '.curfew'));
+    const lock = join(root, '.curfew', 'installing');
+    writeFileSync(lock, String(process.pid));
+    const refused = await install(WORKS);
+    expect(refused.output).toContain(`Process ${process.pid} is installing`);
+    const dead = spawn('true');
+    await new Promise((resolve) => dead.once('exit', resolve));
+    writeFileSync(lock, String(dead.pid));
+    expect((await install(WORKS)).status).toBe(0);
+    expect(existsSync(lock)).toBe(false);
+  });
+
+  const pretend = (object: string, property: string, value: string): string =>
+    `Object.defineProperty(${object}, '${property}', { value: '${value}' });`;
+
+  it('names the Node that is too old', async () => {
+    const versions = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.0' } });`;
+    const { output, status } = await install(WORKS, versions);
+    expect(status).toBe(1);
+    expect(output).toContain('this is 18.20.0');
+    expect(calls()).toBe(0);
+  });
+
+  it('names the platform that is not supported', async () => {
+    const { output, status } = await install(WORKS, pretend('process', 'platform', 'win32'));
+    expect(status).toBe(1);
+    expect(output).toContain('does not start on win32');
+  });
+});
