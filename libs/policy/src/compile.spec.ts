@@ -35,7 +35,7 @@ describe('compilePolicies', () => {
     ['a syntax error', `// é é é\n${ok('x')}\n@id("a")\npermit (principal,\n  actio, resource);`, 5, /./],
     [
       'a syntax error behind what takes several bytes',
-      '@id("é")\n@description("日本語🙂")\nforbid (principal, action, resource)\nwhen { 1 + };',
+      '@id("é")\n@description("日本語🙂")\nforbid (principal, action, resource)\nwhen { 1 + }\n\n\n\n;',
       4,
       /unexpected token `}`/,
     ],
@@ -314,6 +314,9 @@ describe('compilePolicies', () => {
   it('leaves two of a pair to each other, and a claim to be judged when asked', () => {
     expect(compile(asks('1 of Group::\\"pair\\"', 'principal in Group::"pair"')).rules).toHaveLength(1);
     expect(compile(asks('9 of Group::\\"on-call\\"')).rules).toHaveLength(1);
+    const sometimes =
+      'forbid (principal, action == Action::"approve", resource) when { context.signInAgeSeconds > 9 };';
+    expect(compile(`${asks('1 of Group::\\"owners\\"')}\n@id("f") ${sometimes}`).rules).toHaveLength(2);
     expect(compile(asks('1 of Group::\\"owners\\"', 'principal in Group::"nobody"')).rules).toHaveLength(1);
   });
 

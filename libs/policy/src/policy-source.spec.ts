@@ -1,8 +1,8 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { compilePolicyFiles, PoliciesUnreadable, PolicyInvalid, readPolicyFiles } from './index';
+import { compilePolicyFiles, PoliciesUnreadable, PolicyInvalid, readPolicyFiles, REFUSAL_CODES } from './index';
 
 let folder: string;
 beforeEach(async () => {
@@ -56,5 +56,19 @@ describe('the default policies', () => {
   it('are valid', async () => {
     const set = compilePolicyFiles(await readPolicyFiles(join(import.meta.dirname, '../../../policies')));
     expect(set.rules.map(({ id }) => id)).toContain('orders-read');
+  });
+});
+
+describe('docs/policies.md', () => {
+  it('shows what compiles, and names every code', async () => {
+    const page = await readFile(join(import.meta.dirname, '../../../docs/policies.md'), 'utf8');
+    const blocks = (language: string) =>
+      [...page.matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, 'g'))].map(([, text]) => text ?? '');
+    const set = compilePolicyFiles({
+      policies: [{ file: 'page.cedar', text: blocks('cedar').join('\n') }],
+      groups: { file: 'groups.yaml', text: blocks('yaml').join('') },
+    });
+    expect(set.rules.length).toBeGreaterThan(3);
+    expect(REFUSAL_CODES.filter((code) => !page.includes(`| \`${code}\` |`))).toEqual([]);
   });
 });
