@@ -85,6 +85,7 @@ function setup(names: Names, password: string, major: number): string[] {
   const [database, reader, maker] = [quoted(names.database), quoted(names.reader), quoted(names.maker)];
   const [objects, admin] = [quoted(names.objectsOwner), quoted(names.admin)];
   return [
+    'SET log_statement = none', // the one statement with a password in it
     `CREATE ROLE ${admin} LOGIN CREATEROLE PASSWORD '${password}'`,
     `CREATE ROLE ${objects} NOLOGIN`,
     `CREATE ROLE ${reader} NOLOGIN`,

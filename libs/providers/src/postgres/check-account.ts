@@ -14,10 +14,12 @@ export async function readServer(session: Session, { user }: PostgresConnection)
             ARRAY(SELECT word FROM (VALUES ('SUPERUSER', rolsuper), ('CREATEROLE', rolcreaterole), ('CREATEDB', rolcreatedb),
                                            ('REPLICATION', rolreplication), ('BYPASSRLS', rolbypassrls)) AS attribute (word, has)
                    WHERE has) AS attributes,
-            ARRAY(WITH RECURSIVE held AS (SELECT roleid FROM pg_auth_members WHERE member = me.oid
-                                          UNION SELECT m.roleid FROM pg_auth_members m JOIN held ON m.member = held.roleid)
-                  SELECT rolname::text FROM held JOIN pg_roles ON oid = roleid WHERE rolname LIKE 'pg\\_%') AS powers
-       FROM pg_roles me WHERE rolname = $1`,
+            ARRAY(SELECT rolname::text FROM pg_roles
+                   WHERE rolname LIKE 'pg\\_%' AND rolname <> 'pg_database_owner' AND NOT me.rolsuper
+                     AND (pg_has_role(me.oid, oid, 'USAGE') OR pg_has_role(me.oid, oid, become.mode))) AS powers
+       FROM pg_roles me,
+            (SELECT CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END) AS become (mode)
+      WHERE rolname = $1`,
     [user],
   );
   return { ...row, major: majorOf(row.number) };

@@ -23,9 +23,12 @@ interface Database {
  */
 export async function databaseFindings(checkup: Checkup): Promise<CheckFinding[]> {
   const { session, entitlements } = checkup;
-  const groups = [...new Set(entitlements.map(({ groupRole }) => groupRole))];
-  const databases = await session.query<Database>(DATABASES, [groups]);
-  const findings = entitlements.flatMap((entitlement) => entranceFindings(entitlement, databases));
+  const wanted = entitlements.map(({ groupRole }) => groupRole);
+  const superusers = await session.query<{ name: string }>(SUPERUSERS, [wanted]);
+  // These may do everything everywhere, which says nothing more: they are refused as groups.
+  const lendable = entitlements.filter(({ groupRole }) => !superusers.some(({ name }) => name === groupRole));
+  const databases = await session.query<Database>(DATABASES, [lendable.map(({ groupRole }) => groupRole)]);
+  const findings = lendable.flatMap((entitlement) => entranceFindings(entitlement, databases));
   const within = databases.filter((database) => database.groups.length > 0);
   for (const database of within.slice(0, MOST)) findings.push(...(await oneDatabase(checkup, database)));
   if (within.length > MOST)
@@ -114,6 +117,8 @@ async function insideFindings(
     });
   return findings;
 }
+
+const SUPERUSERS = 'SELECT rolname::text AS name FROM pg_roles WHERE rolname = ANY ($1::text[]) AND rolsuper';
 
 const DATABASES = `
   SELECT d.datname::text AS name, has_database_privilege(d.oid, 'CONNECT') AS open,

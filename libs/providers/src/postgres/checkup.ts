@@ -10,7 +10,7 @@ export interface Server {
   readonly standby: boolean;
   /** Names of the attributes that our account has. */
   readonly attributes: readonly string[];
-  /** The server's own roles (`pg_…`) that our account is a member of, through others too. */
+  /** The server's own roles (`pg_…`) whose rights our account has or can take, through others too. */
   readonly powers: readonly string[];
 }
 
