@@ -29,12 +29,6 @@ export class PoliciesService {
     return this.#compile(tx, await this.#version(tx, 'FOR SHARE'));
   }
 
-  /** Reads and applies files as somebody who may. Files that are not valid change nothing. @throws PolicyInvalid */
-  async reload(tx: Transaction, asker: Asker, files: PolicyFiles): Promise<PolicyReload> {
-    await this.assertMayAdminister(tx, asker);
-    return this.apply(tx, files);
-  }
-
   /** Applies files: at the start of the service, and on reload. @throws PolicyInvalid, and nothing has changed */
   async apply(tx: Transaction, files: PolicyFiles): Promise<PolicyReload> {
     const compiled = compilePolicyFiles(files);

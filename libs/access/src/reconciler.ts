@@ -1,5 +1,5 @@
 import { AppError, Clock } from '@app/kernel';
-import { LeaseLost, Operations, type Operation } from '@app/platform';
+import { correlated, LeaseLost, Operations, type Operation } from '@app/platform';
 import { Activation } from './activation';
 import { Ending } from './ending';
 import { Grant } from './grant.entity';
@@ -25,10 +25,13 @@ export class Reconciler {
     private readonly options: ReconcilerOptions,
   ) {}
 
-  /** Carries an operation out when this process can claim it. Never throws: what went wrong is tried again. */
+  /** Carries an operation out when this process can claim it. What goes wrong at the target is tried again later. */
   async carryOut(operationId: string): Promise<void> {
     const operation = await this.work.operations.claim(operationId);
-    if (!operation) return;
+    if (operation) await correlated(operation.correlation, () => this.#attempt(operation));
+  }
+
+  async #attempt(operation: Operation): Promise<void> {
     const grant = await this.work.database.manager.findOneByOrFail(Grant, { id: operation.subjectId });
     try {
       await this.#step(operation, grant);

@@ -9,7 +9,7 @@ import type { Asker } from './facts';
 import { Grant } from './grant.entity';
 import { Judge } from './judge';
 import { digest } from './scope';
-import { parseTargetFile, type ParsedTarget } from './target-file';
+import { InvalidTargetFile, parseTargetFile, type ParsedTarget } from './target-file';
 import { Entitlement, Target } from './target.entity';
 import { passwordContext, sealPassword } from './work';
 
@@ -28,7 +28,7 @@ export class TargetsService {
     private readonly clock: Clock,
   ) {}
 
-  /** Connects a target. @returns its id @throws TargetExists */
+  /** Connects a target. @returns its name @throws TargetExists */
   async add(tx: Transaction, asker: Asker | 'demo', order: TargetOrder): Promise<string> {
     const parsed = parseTargetFile(this.providers, order.file);
     const id = randomUUID();
@@ -41,7 +41,7 @@ export class TargetsService {
     if (await tx.existsBy(Target, { name: target.name })) throw new TargetExists(target.name);
     await tx.insert(Target, target);
     await tx.insert(Entitlement, entitlementRows(id, parsed));
-    return id;
+    return target.name;
   }
 
   /**
@@ -49,9 +49,11 @@ export class TargetsService {
    *
    * @throws TargetInUse
    */
-  async replace(tx: Transaction, asker: Asker, order: TargetOrder): Promise<string> {
+  async replace(tx: Transaction, asker: Asker, order: TargetOrder & { readonly name: string }): Promise<void> {
+    const target = await this.#find(tx, asker, order.name);
     const parsed = parseTargetFile(this.providers, order.file);
-    const target = await this.#find(tx, asker, parsed.name);
+    if (parsed.name !== target.name)
+      throw new InvalidTargetFile([{ path: 'name', problem: 'a target keeps its name' }]);
     const { kind, connection } = target;
     if (!digest({ kind, connection }).equals(digest({ kind: parsed.kind, connection: parsed.connection }))) {
       const live = await tx.countBy(Grant, {
@@ -71,7 +73,6 @@ export class TargetsService {
       entitlementRows(target.id, parsed).map((row) => ({ ...row, retiredAt: null })),
       ['targetId', 'name'],
     );
-    return target.id;
   }
 
   /** Is the connection right, and has our account what it needs and not more? For owners and administrators. */

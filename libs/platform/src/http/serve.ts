@@ -1,4 +1,4 @@
-import type { Type } from '@nestjs/common';
+import type { DynamicModule, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Logger } from 'pino';
@@ -8,7 +8,7 @@ import { ProblemFilter } from './problem.filter';
 import { inputValidation } from './validation';
 
 export interface ServeOptions {
-  readonly module: Type;
+  readonly module: Type | DynamicModule;
   readonly log: Logger;
   readonly host: string;
   readonly port: number;

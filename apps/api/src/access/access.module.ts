@@ -1,0 +1,91 @@
+import { Module } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import {
+  CredentialsService,
+  DecisionsService,
+  GrantsService,
+  GrantsView,
+  Judge,
+  PoliciesService,
+  PoliciesView,
+  RecordView,
+  RequestsService,
+  RequestsView,
+  TargetsService,
+  TargetsView,
+  VitalSigns,
+} from '@app/access';
+import { AuditEvents, Commitments } from '@app/audit';
+import { Clock } from '@app/kernel';
+import { Sealer, type ApiEnvironment } from '@app/platform';
+import { ProviderRegistry } from '@app/providers';
+import { ENVIRONMENT } from '../environment';
+import { PoliciesController } from '../policies/policies.controller';
+import { PolicyFolder } from '../policies/policy-folder';
+import { EventsController } from '../record/events.controller';
+import { TargetsController } from '../targets/targets.controller';
+import { CredentialsController, GrantsController } from './grants.controller';
+import { RequestsController } from './requests.controller';
+
+/** The library of decisions, wired to this process. */
+@Module({
+  controllers: [RequestsController, GrantsController, CredentialsController, TargetsController, PoliciesController, EventsController],
+  providers: [
+    { provide: PoliciesService, inject: [Clock], useFactory: (clock: Clock) => new PoliciesService(clock) },
+    {
+      provide: Judge,
+      inject: [PoliciesService, Commitments, Clock],
+      useFactory: (policies: PoliciesService, commitments: Commitments, clock: Clock) => new Judge(policies, commitments, clock),
+    },
+    {
+      provide: RequestsService,
+      inject: [Judge, Commitments, ENVIRONMENT],
+      useFactory: (judge: Judge, commitments: Commitments, { ACTIVATE_WITHIN_SECONDS }: ApiEnvironment) =>
+        new RequestsService(judge, commitments, ACTIVATE_WITHIN_SECONDS),
+    },
+    {
+      provide: DecisionsService,
+      inject: [Judge, ENVIRONMENT],
+      useFactory: (judge: Judge, { ACTIVATE_WITHIN_SECONDS }: ApiEnvironment) =>
+        new DecisionsService(judge, ACTIVATE_WITHIN_SECONDS),
+    },
+    { provide: GrantsService, inject: [Judge], useFactory: (judge: Judge) => new GrantsService(judge) },
+    { provide: CredentialsService, inject: [Sealer], useFactory: (sealer: Sealer) => new CredentialsService(sealer) },
+    {
+      provide: TargetsService,
+      inject: [Judge, ProviderRegistry, Sealer, Clock],
+      useFactory: (judge: Judge, providers: ProviderRegistry, sealer: Sealer, clock: Clock) =>
+        new TargetsService(judge, providers, sealer, clock),
+    },
+    {
+      provide: RequestsView,
+      inject: [Judge, Commitments],
+      useFactory: (judge: Judge, commitments: Commitments) => new RequestsView(judge, commitments),
+    },
+    {
+      provide: GrantsView,
+      inject: [Judge, ProviderRegistry],
+      useFactory: (judge: Judge, providers: ProviderRegistry) => new GrantsView(judge, providers),
+    },
+    {
+      provide: TargetsView,
+      inject: [Judge, ProviderRegistry],
+      useFactory: (judge: Judge, providers: ProviderRegistry) => new TargetsView(judge, providers),
+    },
+    { provide: PoliciesView, inject: [Judge], useFactory: (judge: Judge) => new PoliciesView(judge) },
+    {
+      provide: RecordView,
+      inject: [Judge, DataSource, Commitments],
+      useFactory: (judge: Judge, database: DataSource, commitments: Commitments) =>
+        new RecordView(judge, new AuditEvents(database, commitments)),
+    },
+    {
+      provide: PolicyFolder,
+      inject: [ENVIRONMENT, PoliciesService],
+      useFactory: ({ POLICY_DIR }: ApiEnvironment, policies: PoliciesService) => new PolicyFolder(POLICY_DIR, policies),
+    },
+    { provide: VitalSigns, inject: [DataSource], useFactory: (database: DataSource) => new VitalSigns(database) },
+  ],
+  exports: [PolicyFolder, PoliciesService, TargetsService, VitalSigns],
+})
+export class AccessModule {}

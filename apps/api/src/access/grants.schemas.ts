@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import { credentialMachine, END_REASONS, grantMachine } from '@app/access';
+import { id, instant, nextCursor, page } from '../edge/schemas';
+
+export const grantState = z.enum(grantMachine.states);
+
+export const listGrants = z.strictObject({
+  state: z
+    .enum([...grantMachine.states, 'live'])
+    .optional()
+    .describe('`live`: not ended yet.'),
+  mine: z.stringbool({ truthy: ['true'], falsy: ['false'], case: 'sensitive' }).default(false),
+  ...page,
+});
+
+const endingTraits = z
+  .object({
+    enforcedBy: z.enum(['target', 'curfew', 'both']).describe('`curfew`: it ends only while Curfew runs.'),
+    endsLiveSessions: z.boolean(),
+    outlivesBySeconds: z.number(),
+  })
+  .meta({ id: 'EndingTraits' });
+
+const members = {
+  id,
+  requestId: id,
+  holder: z.object({ id, name: z.string() }),
+  entitlement: z.string(),
+  state: grantState,
+  durationSeconds: z.number().int(),
+  activateBy: instant,
+  endsAt: instant.describe('The deadline; before it is active, the latest instant at which it may exist.'),
+  createdAt: instant,
+  activatedAt: instant.nullable(),
+  endingAt: instant.nullable().describe('When its end was decided.'),
+  endReason: z.enum(END_REASONS).nullable(),
+  stuckAt: instant.nullable(),
+  endedAt: instant.nullable().describe('When its end was proven.'),
+  failure: z.string().nullable(),
+  lateMs: z.number().int().nullable().describe('How many milliseconds after the deadline the end was decided.'),
+  ending: endingTraits,
+  leftovers: z.array(z.object({ what: z.string(), why: z.string() })),
+  credential: z
+    .object({
+      version: z.number().int(),
+      state: z.enum(credentialMachine.states),
+      pickedUpAt: instant.nullable(),
+      pickedUpFrom: z.string().nullable(),
+    })
+    .nullable(),
+};
+
+export const grant = z.object(members).meta({ id: 'Grant' });
+
+export const grantLife = z
+  .object({
+    ...members,
+    evidence: z.array(
+      z.object({
+        kind: z.enum(['issue', 'end', 'proof', 'tidy']),
+        at: instant,
+        body: z.record(z.string(), z.unknown()),
+      }),
+    ),
+  })
+  .meta({ id: 'GrantLife' });
+
+export const grantPage = z.object({ items: z.array(grant), nextCursor }).meta({ id: 'GrantPage' });
+
+export const pickedUp = z
+  .object({
+    fields: z.record(z.string(), z.string()).describe('`username`, `password`, `host`, …'),
+    environment: z
+      .record(z.string(), z.string())
+      .describe("What the target's usual client reads: `PGHOST`, `PGUSER`, …"),
+    endsAt: instant,
+  })
+  .meta({ id: 'PickedUpCredential' });

@@ -1,0 +1,37 @@
+import { z } from 'zod';
+
+/** What several routes take and give. Unknown keys are refused everywhere. */
+export const id = z.uuid();
+
+export const idParameter = z.strictObject({ id });
+
+/** Lower-case letters, digits, `.`, `_` and `-`; the name of a target. */
+export const targetName = z.string().regex(/^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/);
+
+/** `<target>/<entitlement>` */
+export const entitlementName = z
+  .string()
+  .max(127)
+  .regex(/^[a-z0-9][a-z0-9._-]*\/[a-z0-9][a-z0-9._-]*$/, 'write <target>/<entitlement>');
+
+/** RFC 3339, UTC, milliseconds. Rows come with dates; they leave as text. */
+export const instant = z.iso.datetime({ precision: 3 });
+
+export const page = {
+  cursor: z.string().max(200).optional().describe('`nextCursor` of the page before.'),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+};
+
+export const nextCursor = z.string().optional();
+
+/** Text of a person: no control characters but line breaks, no lone surrogates. */
+export const freeText = (max: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(max)
+    .refine((text) => text.isWellFormed() && !/[^\P{Cc}\n\r\t]/u.test(text), 'plain text without control characters');
+
+/** 366 days: there is no way to ask for ever. */
+export const durationSeconds = z.number().int().min(1).max(31_622_400).describe('Whole seconds.');

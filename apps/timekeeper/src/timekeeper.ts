@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { Counter, Histogram, type OpenMetricsContentType, type Registry } from 'prom-client';
+import { Deadlines } from '@app/access';
+import { Bell } from '@app/platform/queue';
+
+/** The longest it sleeps: a row may appear that it did not know of. */
+const MAX_SLEEP_MS = 100;
+const LAPSE_EVERY_MS = 1_000;
+
+/** Ends what is due, on time: looks, sleeps until the next deadline, looks again. */
+export class Timekeeper {
+  readonly #lateness: Histogram;
+  readonly #failures: Counter;
+  readonly #stopping = new AbortController();
+  #running: Promise<unknown> = Promise.resolve();
+  /** On the monotonic clock. */
+  #lastPassAt = performance.now();
+
+  constructor(
+    private readonly deadlines: Deadlines,
+    private readonly bell: Bell,
+    metrics: Registry<OpenMetricsContentType>,
+    private readonly log: Logger,
+  ) {
+    this.#lateness = new Histogram({
+      name: 'curfew_end_decision_lateness_seconds',
+      help: 'How long after its deadline the end of a grant was decided.',
+      buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5, 30],
+      registers: [metrics],
+    });
+    this.#failures = new Counter({
+      name: 'curfew_timekeeper_failed_passes',
+      help: 'Passes that did not go through, mostly because the database did not answer.',
+      registers: [metrics],
+    });
+  }
+
+  start(): void {
+    this.#running = Promise.all([this.#end(), this.#lapse()]);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  /** How long ago the last pass went through, in seconds. */
+  silentSeconds(): number {
+    return (performance.now() - this.#lastPassAt) / 1_000;
+  }
+
+  async #end(): Promise<void> {
+    while (!this.#stopping.signal.aborted) await this.#pause(await this.#pass());
+  }
+
+  /** @returns how long to sleep, in milliseconds */
+  async #pass(): Promise<number> {
+    try {
+      const pass = await this.deadlines.endDue();
+      this.#lastPassAt = performance.now();
+      for (const late of pass.lateMs) this.#lateness.observe(late / 1_000);
+      // Not waited for: the next deadline does not wait for the queue.
+      void this.bell.ring(pass.operations);
+      return pass.full ? 0 : Math.min(MAX_SLEEP_MS, Math.ceil(pass.nextInMs ?? MAX_SLEEP_MS));
+    } catch (error) {
+      this.#failures.inc();
+      this.log.error({ err: error }, 'a pass did not go through');
+      return MAX_SLEEP_MS;
+    }
+  }
+
+  async #lapse(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      await this.deadlines
+        .lapseDue()
+        .catch((error: unknown) => this.log.error({ err: error }, 'lapsing did not go through'));
+      await this.#pause(LAPSE_EVERY_MS);
+    }
+  }
+
+  async #pause(milliseconds: number): Promise<void> {
+    await sleep(milliseconds, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,54 @@
+import type { EntityManager } from 'typeorm';
+import { personOf } from '@app/identity';
+import { compilePolicyFiles, PolicyInvalid, type Explanation, type PolicyFiles, type PolicyProblem } from '@app/policy';
+import { NotFound, NotPermitted } from './access.errors';
+import { offeredByName } from './asked';
+import type { Asker } from './facts';
+import { Judge } from './judge';
+import { AppliedPolicySet } from './policy-set.entity';
+
+export interface PolicyQuestion {
+  readonly entitlement: string;
+  readonly durationSeconds: number;
+  /** Somebody else, for those who oversee. */
+  readonly identityId?: string | undefined;
+}
+
+/** What applies, what would, and why. */
+export class PoliciesView {
+  constructor(private readonly judge: Judge) {}
+
+  async current(manager: EntityManager): Promise<{ version: string; appliedAt: Date }> {
+    const { version, createdAt } = await manager.findOneByOrFail(AppliedPolicySet, { state: 'applied' });
+    return { version, appliedAt: createdAt };
+  }
+
+  /** Whether files would be taken. Nothing is applied. */
+  check(files: PolicyFiles): { ok: boolean; version?: string; problems: PolicyProblem[] } {
+    try {
+      return { ok: true, version: compilePolicyFiles(files).version, problems: [] };
+    } catch (error) {
+      if (!(error instanceof PolicyInvalid)) throw error;
+      return { ok: false, problems: [...error.problems] };
+    }
+  }
+
+  /** Policy by policy, why a request would be answered as it would. Rules that only forbid are shown too. */
+  async explain(manager: EntityManager, asker: Asker, question: PolicyQuestion): Promise<Explanation> {
+    const oversees = (await this.judge.sight(manager, asker)).everything;
+    const [offered] = await offeredByName(manager, [question.entitlement]);
+    const policies = await this.judge.policies.current(manager);
+    if (!offered) throw new NotFound('entitlement', { entitlement: question.entitlement });
+    if (question.identityId !== undefined && question.identityId !== asker.identityId && !oversees) {
+      throw new NotPermitted('explain', 'Only those who oversee may ask about somebody else.');
+    }
+    const person =
+      question.identityId === undefined ? asker : { ...asker, ...(await personOf(manager, question.identityId)) };
+    const facts = this.judge.askFacts(policies, person, offered, question.durationSeconds);
+    const explanation = policies.explain(facts);
+    // What no rule lets them ask for does not exist for them.
+    const hidden = !explanation.verdict.allowed && explanation.verdict.refusal.code === 'policy.no_rule';
+    if (hidden && !oversees) throw new NotFound('entitlement', { entitlement: question.entitlement });
+    return explanation;
+  }
+}

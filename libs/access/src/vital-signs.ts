@@ -1,0 +1,34 @@
+import type { DataSource } from 'typeorm';
+import { grantMachine, type GrantState } from './grant.machine';
+
+export interface Signs {
+  /** How many grants are in each state; ended ones are not counted. */
+  readonly grants: Readonly<Record<Exclude<GrantState, 'ended'>, number>>;
+  /** Since when the oldest stuck grant is stuck; `undefined` when none is. */
+  readonly stuckSince: Date | undefined;
+}
+
+interface Row {
+  readonly state: Exclude<GrantState, 'ended'>;
+  readonly count: string;
+  readonly stuck_since: Date | null;
+}
+
+const LIVE = grantMachine.states.filter((state): state is Exclude<GrantState, 'ended'> => state !== 'ended');
+
+/** How the grants are, for whoever watches over the service. */
+export class VitalSigns {
+  constructor(private readonly database: DataSource) {}
+
+  async read(): Promise<Signs> {
+    const rows = await this.database.query<Row[]>(
+      `SELECT state, count(*) AS count, min(stuck_at) FILTER (WHERE state = 'stuck') AS stuck_since
+       FROM grants WHERE state <> 'ended' GROUP BY state`,
+    );
+    const counts = new Map(rows.map((row) => [row.state, Number(row.count)]));
+    return {
+      grants: Object.fromEntries(LIVE.map((state) => [state, counts.get(state) ?? 0])) as Signs['grants'],
+      stuckSince: rows.find((row) => row.stuck_since !== null)?.stuck_since ?? undefined,
+    };
+  }
+}
