@@ -3,6 +3,7 @@ export { Callers, type Caller } from './callers.service';
 export { Connection } from './connection.entity';
 export { Connections, type ConnectionSettings } from './connections.service';
 export { countsAs, knownMembers, namesOf, personOf, type KnownMember, type Person } from './directory';
+export { identityEntities } from './entities';
 export { GROUP_SOURCES, GroupMember, type GroupSource } from './group-member.entity';
 export { replaceFileGroups, type FileMember } from './group-members';
 export { Identities } from './identities.service';
@@ -24,6 +25,7 @@ export {
   type Proof,
   type Redemption,
 } from './identity-provider';
+export { installationId } from './installation';
 export { PendingSignIns } from './pending-sign-ins';
 export { RefreshToken } from './refresh-token.entity';
 export { SignIn } from './sign-in.entity';
