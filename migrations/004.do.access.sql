@@ -159,13 +159,13 @@ CALL audit_table('credentials', 'credential', 'grant', 'grant_id', 'version', 'v
 
 -- What was tried and seen, kept for as long as the grant is remembered. Appended, never changed.
 CREATE TABLE evidence (
-  id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   grant_id uuid NOT NULL REFERENCES grants,
   kind text NOT NULL CHECK (kind IN ('issue', 'end', 'proof', 'tidy')),
   body jsonb NOT NULL,
   created_at timestamptz(3) NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX evidence_of_grant ON evidence (grant_id, created_at);
+CREATE INDEX evidence_of_grant ON evidence (grant_id, id);
 
 GRANT SELECT ON targets, entitlements, requests, request_entitlements, request_paths, decisions, grants TO curfew_api, curfew_worker;
 GRANT SELECT ON evidence TO curfew_api, curfew_worker;
@@ -173,14 +173,14 @@ GRANT INSERT, UPDATE (kind, owner_group, revision, connection, password_sealed, 
 GRANT INSERT, UPDATE (config, retired_at) ON entitlements TO curfew_api;
 GRANT INSERT, UPDATE (state, revision, decided_at) ON requests TO curfew_api;
 GRANT INSERT ON request_entitlements, request_paths, decisions TO curfew_api;
-GRANT INSERT, UPDATE (state, revision, ending_at, end_reason) ON grants TO curfew_api;
+GRANT INSERT, UPDATE (state, revision, ending_at, end_reason, failure) ON grants TO curfew_api;
 GRANT UPDATE (state, revision, ends_at, activated_at, ending_at, end_reason, stuck_at, ended_at, failure, evidence_digest, leftovers) ON grants TO curfew_worker;
 -- The api never sees a proof copy.
 GRANT SELECT (id, grant_id, version, state, revision, sealed, created_at, picked_up_at, picked_up_from, refused_pick_ups) ON credentials TO curfew_api;
 GRANT UPDATE (state, revision, sealed, picked_up_at, picked_up_from, refused_pick_ups) ON credentials TO curfew_api;
 GRANT SELECT, INSERT, UPDATE (state, revision, sealed, proof_sealed) ON credentials TO curfew_worker;
 GRANT INSERT ON evidence TO curfew_worker;
-GRANT SELECT (id, state, ends_at, activate_by, revision, target_id, created_at, stuck_at, end_reason, ending_at) ON grants TO curfew_timekeeper;
+GRANT SELECT ON grants TO curfew_timekeeper;
 GRANT UPDATE (state, revision, ending_at, end_reason, failure) ON grants TO curfew_timekeeper;
 GRANT SELECT (id, state, lapses_at, revision), UPDATE (state, revision, decided_at) ON requests TO curfew_timekeeper;
 GRANT SELECT (id, state, lapses_at, ends_at, revision), UPDATE (state, revision, end_reason, device_code_sealed) ON sign_ins TO curfew_timekeeper;

@@ -12,7 +12,7 @@ import { Bell, BullBell } from '@app/platform/queue';
 import { ProviderRegistry } from '@app/providers';
 import { Reads } from './edge/reads';
 import { Writes } from './edge/writes';
-import { ENVIRONMENT } from './environment';
+import { API_ENVIRONMENT } from './environment';
 
 export const LOGGER = Symbol('logger');
 
@@ -26,12 +26,12 @@ const identityEntities = [Connection, GroupMember, Identity, RefreshToken, SignI
   providers: [
     {
       provide: LOGGER,
-      inject: [ENVIRONMENT],
+      inject: [API_ENVIRONMENT],
       useFactory: ({ LOG_LEVEL }: ApiEnvironment) => createLogger('api', LOG_LEVEL),
     },
     {
       provide: DataSource,
-      inject: [ENVIRONMENT, LOGGER],
+      inject: [API_ENVIRONMENT, LOGGER],
       useFactory: ({ DATABASE_URL }: ApiEnvironment, log: Logger) =>
         openDatabase({
           url: DATABASE_URL,
@@ -49,7 +49,7 @@ const identityEntities = [Connection, GroupMember, Identity, RefreshToken, SignI
     },
     {
       provide: Sealer,
-      inject: [ENVIRONMENT],
+      inject: [API_ENVIRONMENT],
       useFactory: ({ SEALING_KEY_FILE }: ApiEnvironment) => LocalKeySealer.fromFile(SEALING_KEY_FILE),
     },
     { provide: Commitments, inject: [Sealer], useFactory: (sealer: Sealer) => new Commitments(sealer) },
@@ -60,7 +60,7 @@ const identityEntities = [Connection, GroupMember, Identity, RefreshToken, SignI
     },
     {
       provide: Bell,
-      inject: [ENVIRONMENT, LOGGER],
+      inject: [API_ENVIRONMENT, LOGGER],
       useFactory: ({ DATABASE_URL, REDIS_URL }: ApiEnvironment, log: Logger) =>
         new BullBell({
           databaseUrl: DATABASE_URL,

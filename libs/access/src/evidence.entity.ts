@@ -5,7 +5,8 @@ export type EvidenceKind = 'issue' | 'end' | 'proof' | 'tidy';
 /** What was tried and seen at the target. Appended, never changed; holds no secret. */
 @Entity('evidence')
 export class Evidence {
-  @PrimaryGeneratedColumn('uuid')
+  /** A bigint, as text: evidence is read in the order in which it was written. */
+  @PrimaryGeneratedColumn('identity', { type: 'bigint' })
   id!: string;
 
   @Column('uuid', { name: 'grant_id' })

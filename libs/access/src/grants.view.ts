@@ -104,7 +104,7 @@ export class GrantsView {
     ]);
     if (!row) throw new NotFound('grant', { grant: id });
     const evidence = await manager.query<GrantLife['evidence']>(
-      'SELECT kind, created_at AS at, body FROM evidence WHERE grant_id = $1 ORDER BY created_at, id',
+      'SELECT kind, created_at AS at, body FROM evidence WHERE grant_id = $1 ORDER BY id',
       [id],
     );
     return { ...this.#shown(row), evidence };

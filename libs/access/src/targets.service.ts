@@ -63,16 +63,19 @@ export class TargetsService {
       if (live > 0) throw new TargetInUse(live);
     }
     const passwordSealed = await sealPassword(this.sealer, target.id, order.password);
-    await tx.update(Target, { id: target.id }, { ...fieldsOf(parsed), passwordSealed, revision: target.revision + 1 });
+    const { name: _, ...fields } = fieldsOf(parsed);
+    await tx.update(Target, { id: target.id }, { ...fields, passwordSealed, revision: target.revision + 1 });
     await tx.query(
       'UPDATE entitlements SET retired_at = clock_timestamp() WHERE target_id = $1 AND retired_at IS NULL',
       [target.id],
     );
-    await tx.upsert(
-      Entitlement,
-      entitlementRows(target.id, parsed).map((row) => ({ ...row, retiredAt: null })),
-      ['targetId', 'name'],
-    );
+    for (const { name: entitlement, config } of entitlementRows(target.id, parsed)) {
+      await tx.query(
+        `INSERT INTO entitlements (target_id, name, config) VALUES ($1, $2, $3)
+         ON CONFLICT (target_id, name) DO UPDATE SET config = excluded.config, retired_at = NULL`,
+        [target.id, entitlement, JSON.stringify(config)],
+      );
+    }
   }
 
   /** Is the connection right, and has our account what it needs and not more? For owners and administrators. */

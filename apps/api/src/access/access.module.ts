@@ -19,7 +19,7 @@ import { AuditEvents, Commitments } from '@app/audit';
 import { Clock } from '@app/kernel';
 import { Sealer, type ApiEnvironment } from '@app/platform';
 import { ProviderRegistry } from '@app/providers';
-import { ENVIRONMENT } from '../environment';
+import { API_ENVIRONMENT } from '../environment';
 import { PoliciesController } from '../policies/policies.controller';
 import { PolicyFolder } from '../policies/policy-folder';
 import { EventsController } from '../record/events.controller';
@@ -39,13 +39,13 @@ import { RequestsController } from './requests.controller';
     },
     {
       provide: RequestsService,
-      inject: [Judge, Commitments, ENVIRONMENT],
+      inject: [Judge, Commitments, API_ENVIRONMENT],
       useFactory: (judge: Judge, commitments: Commitments, { ACTIVATE_WITHIN_SECONDS }: ApiEnvironment) =>
         new RequestsService(judge, commitments, ACTIVATE_WITHIN_SECONDS),
     },
     {
       provide: DecisionsService,
-      inject: [Judge, ENVIRONMENT],
+      inject: [Judge, API_ENVIRONMENT],
       useFactory: (judge: Judge, { ACTIVATE_WITHIN_SECONDS }: ApiEnvironment) =>
         new DecisionsService(judge, ACTIVATE_WITHIN_SECONDS),
     },
@@ -81,7 +81,7 @@ import { RequestsController } from './requests.controller';
     },
     {
       provide: PolicyFolder,
-      inject: [ENVIRONMENT, PoliciesService],
+      inject: [API_ENVIRONMENT, PoliciesService],
       useFactory: ({ POLICY_DIR }: ApiEnvironment, policies: PoliciesService) => new PolicyFolder(POLICY_DIR, policies),
     },
     { provide: VitalSigns, inject: [DataSource], useFactory: (database: DataSource) => new VitalSigns(database) },
