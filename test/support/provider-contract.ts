@@ -101,6 +101,16 @@ export function describeProviderContract(name: string, start: () => Promise<Cont
       expect.unreachable('it never got through');
     });
 
+    it('issue: cuts off an earlier start that sleeps after its fence, so that one working credential is left', async () => {
+      const order = await anOrder();
+      let credential: Secret<Credential> | undefined;
+      const fence = async (): Promise<void> => {
+        ({ credential } = await provider.issue(subject.target, order)); // meanwhile somebody else took the work over
+      };
+      await expect(provider.issue(subject.target, { ...order, fence })).rejects.toMatchObject({ kind: 'unavailable' });
+      expect(credential && (await works(credential))).toBe(true);
+    });
+
     it('end: closes the door, ends live sessions, removes what was made', async () => {
       const order = await anOrder();
       const { credential } = await provider.issue(subject.target, order);

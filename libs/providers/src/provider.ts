@@ -113,6 +113,7 @@ export interface EndingTraits {
  * - issue: the credential works when it returns, and the target ends it at the deadline by itself where it can
  * - issue: nothing is made when the fence refuses
  * - issue: called again after a crash at any step, it leaves one working credential
+ * - issue: cuts off an earlier start that sleeps after its fence, so that one working credential is left
  * - end: closes the door, ends live sessions, removes what was made
  * - end: needs only the grant; nothing to end is success
  * - end: called twice, or after a crash at any step, it still ends

@@ -7,10 +7,10 @@ import type { Doomed, Ending } from './ending';
 import { revokeMemberships } from './memberships';
 import { SQLSTATE, sqlState } from './postgres.errors';
 import type { Session } from './session';
+import { endHiddenSessions, endSessions } from './sessions';
 import { tidyObjects } from './tidy-objects';
 import { majorOf, SAFE_CREATEROLE } from './versions';
 
-const SESSIONS_MS = 10_000;
 const ROUNDS = 3;
 
 /** Ends a grant in the order that docs/providers/postgres.md explains. */
@@ -43,6 +43,7 @@ async function endRole(ending: Ending): Promise<Leftover[]> {
   for (let round = 0; round < ROUNDS; round += 1) {
     await endSessions(ending);
     const powers = await revokeMemberships(ending);
+    await endHiddenSessions(ending);
     const objects = await tidyObjects(ending);
     const outcome = await dropRole(ending, [...powers, ...objects]);
     if (outcome !== 'sessions') return outcome;
@@ -50,15 +51,15 @@ async function endRole(ending: Ending): Promise<Leftover[]> {
   throw new TargetUnavailable('sessions_still_live');
 }
 
-/** Only who has the rights of a role may end its sessions and give away its objects; to become the role is not needed. */
+/** Only who has the rights of a role may end its sessions and give away its objects. */
 async function joinRole(ending: Ending): Promise<void> {
   const { session, role } = ending;
   const { member } = await session.one<{ member: boolean }>(
-    `SELECT pg_has_role(current_user, $1::oid, 'USAGE') AS member`,
-    [role.oid],
+    `SELECT pg_has_role(current_user, $1::oid, 'USAGE') AND pg_has_role(current_user, $1::oid, $2) AS member`,
+    [role.oid, role.major >= SAFE_CREATEROLE ? 'SET' : 'MEMBER'],
   );
   if (member) return;
-  const options = role.major >= SAFE_CREATEROLE ? ' WITH INHERIT TRUE, SET FALSE' : '';
+  const options = role.major >= SAFE_CREATEROLE ? ' WITH INHERIT TRUE, SET TRUE' : '';
   const join = `GRANT ${escapeIdentifier(role.name)} TO CURRENT_USER${options}`;
   try {
     await session.query(join);
@@ -67,18 +68,4 @@ async function joinRole(ending: Ending): Promise<void> {
     await revokeMemberships(ending); // somebody made the role a member of ours: that would be a circle
     await session.query(join);
   }
-}
-
-async function endSessions({ account, session, role, steps }: Ending): Promise<void> {
-  const seen = new Set<number>();
-  const noneLeft = async (): Promise<boolean> => {
-    const rows = await session.query<{ pid: number }>(
-      'SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = $1',
-      [role.oid],
-    );
-    for (const { pid } of rows) seen.add(pid);
-    return rows.length === 0;
-  };
-  await account.budget.until(noneLeft, SESSIONS_MS, 'sessions_still_live');
-  if (seen.size > 0) steps.push(`ended ${seen.size} session${seen.size === 1 ? '' : 's'}`);
 }

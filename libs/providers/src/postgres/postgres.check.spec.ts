@@ -7,11 +7,11 @@ import {
   type PostgresTarget,
   type TargetOptions,
 } from '../../../../test/support/postgres-target';
+import { describeOnPostgres15 } from '../../../../test/support/postgres-versions';
 import { TargetServer } from '../../../../test/support/target-server';
 import { PostgresProvider } from './postgres.provider';
 
 const quoted = pg.escapeIdentifier;
-const POSTGRES_15 = process.env['CURFEW_TEST_POSTGRES_15_BIN'];
 const provider = new PostgresProvider();
 
 /** Runs the SQL that a finding proposes, as the superuser, in the database that it names. */
@@ -239,11 +239,11 @@ describe('check, on PostgreSQL 18', () => {
   });
 });
 
-describe.skipIf(!POSTGRES_15)('check, on PostgreSQL 15 (left out when CURFEW_TEST_POSTGRES_15_BIN is not set)', () => {
+describeOnPostgres15('check', (binaries) => {
   let server: TargetServer;
   let target: PostgresTarget;
   beforeAll(async () => {
-    server = await TargetServer.start(POSTGRES_15);
+    server = await TargetServer.start(binaries);
     target = await aPostgresTarget(server);
   });
   afterAll(() => server?.stop());

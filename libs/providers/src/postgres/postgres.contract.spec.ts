@@ -1,8 +1,8 @@
-import { describe } from 'vitest';
 import { Secret } from '@app/kernel';
 import { waitFor } from '../../../../scripts/waiting';
 import { FragileLine } from '../../../../test/support/fragile-line';
 import { aPostgresTarget } from '../../../../test/support/postgres-target';
+import { describeOnPostgres } from '../../../../test/support/postgres-versions';
 import { describeProviderContract, type ContractSubject } from '../../../../test/support/provider-contract';
 import { TargetServer } from '../../../../test/support/target-server';
 import { PostgresProvider } from './postgres.provider';
@@ -50,9 +50,6 @@ async function start(binaries?: string): Promise<ContractSubject> {
   };
 }
 
-describeProviderContract('PostgreSQL 18', () => start());
-
-const POSTGRES_15 = process.env['CURFEW_TEST_POSTGRES_15_BIN'];
-describe.skipIf(!POSTGRES_15)('with the binaries in CURFEW_TEST_POSTGRES_15_BIN (left out when it is not set)', () => {
-  describeProviderContract('PostgreSQL 15', () => start(POSTGRES_15));
+describeOnPostgres('one provider', (binaries) => {
+  describeProviderContract('PostgreSQL', () => start(binaries));
 });

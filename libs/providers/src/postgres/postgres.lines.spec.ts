@@ -135,7 +135,7 @@ describe('the line to a PostgreSQL target', () => {
 async function aServerThatSays(
   answer: string | Buffer,
   received: Buffer[] = [],
-): Promise<{ port: number; close(): Promise<void> }> {
+): Promise<{ port: number; close: () => Promise<void> }> {
   const server: Server = createServer((socket) => {
     socket.on('error', () => undefined);
     socket.on('data', (chunk) => received.push(chunk));

@@ -1,0 +1,190 @@
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { waitFor } from '../../../../scripts/waiting';
+import { aGrant, anOrder } from '../../../../test/support/postgres-target';
+import { objectName } from '../provider';
+import { describeOnPostgres } from '../../../../test/support/postgres-versions';
+import { leave, Stage } from '../../../../test/support/postgres-stage';
+import { TargetServer } from '../../../../test/support/target-server';
+
+const quoted = pg.escapeIdentifier;
+describeOnPostgres('a hostile holder', (binaries) => {
+  let server: TargetServer;
+  let stage: Stage;
+  let target: Stage['target'];
+  beforeAll(async () => {
+    server = await TargetServer.start(binaries);
+    stage = await Stage.on(server);
+    target = stage.target;
+  });
+  afterAll(() => server?.stop());
+
+  it('ends sessions in a transaction, idle, in a query and behind a lock, and rolls their work back', async () => {
+    const { order, credential, session } = await stage.begin();
+    const others = await Promise.all([1, 2, 3].map(() => target.use(credential)));
+    const locker = await server.connect(target.database);
+    await locker.query('BEGIN; SELECT FROM orders WHERE id = 2 FOR UPDATE');
+    await session.query('BEGIN');
+    await session.query(`UPDATE orders SET customer = 'changed' WHERE id = 1`);
+    const running = [
+      others[0]!.query('SELECT pg_sleep(60)'),
+      others[1]!.query(`UPDATE orders SET customer = 'changed' WHERE id = 2`),
+    ];
+    const ends = Promise.allSettled(running);
+    await waitFor(async () => {
+      const [{ n }] = (await target.sql<{ n: number }>(
+        `SELECT count(*)::int AS n FROM pg_stat_activity WHERE usename = '${objectName(order.grant)}' AND state = 'active'`,
+      )) as [{ n: number }];
+      return n === 2 || undefined;
+    }, 10_000);
+    await stage.end(order.grant);
+    expect((await ends).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    await expect(session.query('COMMIT')).rejects.toThrow(/terminat|not queryable/);
+    await expect(others[2]!.query('SELECT 1')).rejects.toThrow(/terminat|not queryable/);
+    await locker.query('COMMIT');
+    expect(await target.sql(`SELECT FROM orders WHERE customer = 'changed'`)).toEqual([]);
+    expect(await stage.verdict(order.grant, credential)).toBe('ended');
+    await leave(session, locker, ...others);
+  });
+
+  it.runIf(!binaries)('does not let a holder become the group role, whose objects would not be found', async () => {
+    const { order, session } = await stage.begin();
+    await expect(session.query(`SET ROLE ${quoted(target.maker)}`)).rejects.toThrow('permission denied');
+    await expect(session.query('GRANT CURRENT_USER TO PUBLIC')).rejects.toThrow(
+      /syntax|permission|not exist|reserved|PUBLIC/i,
+    );
+    await stage.end(order.grant);
+    await leave(session);
+  });
+
+  it('ends a role that changed its own password, and does not take the refusal of the old one as proof', async () => {
+    const { order, session, credential, role } = await stage.begin();
+    await session.query(`ALTER ROLE ${role} PASSWORD 'my own'`);
+    await expect(target.use(credential)).rejects.toThrow('password authentication failed');
+    const before = await stage.prove(order.grant, credential);
+    expect(before.verdict).toBe('alive');
+    expect(before.checks.at(-1)).toMatchObject({ verdict: 'unknown', answer: expect.stringContaining('28P01') });
+    await stage.end(order.grant);
+    const again = server.connect(target.database, { user: objectName(order.grant), password: 'my own' });
+    await expect(again).rejects.toThrow('password authentication failed');
+    expect(await stage.verdict(order.grant, credential)).toBe('ended');
+    await leave(session);
+  });
+
+  it('ends what is left when the group role was dropped by hand, and says so at the next start', async () => {
+    const elsewhere = await Stage.on(server);
+    const { access, reader, read } = elsewhere.target;
+    const { order, session } = await elsewhere.begin(read);
+    await elsewhere.target.sql(`DROP OWNED BY ${quoted(reader)}`, `DROP ROLE ${quoted(reader)}`);
+    await expect(elsewhere.provider.issue(access, anOrder(read))).rejects.toMatchObject({
+      kind: 'invalid',
+      code: 'target.group_role_missing',
+    });
+    expect((await elsewhere.end(order.grant)).leftovers).toEqual([]);
+    expect(await elsewhere.verdict(order.grant)).toBe('ended');
+    await leave(session);
+  });
+
+  it('ends what is left when the role was dropped by hand under an open session', async () => {
+    const { order, session, role } = await stage.begin();
+    await target.sql(`DROP OWNED BY ${role}`, `DROP ROLE ${role}`);
+    expect(await stage.end(order.grant)).toEqual({ steps: [], leftovers: [] });
+    await expect(session.query('SELECT * FROM orders')).rejects.toThrow('permission denied');
+    await leave(session);
+  });
+
+  it('catches sessions that are opened during the end', async () => {
+    const { order, session, credential } = await stage.begin();
+    const opened: pg.Client[] = [session];
+    const over = new AbortController();
+    const knocking = Array.from({ length: 4 }, async () => {
+      while (!over.signal.aborted) {
+        const client = await target.use(credential).catch(() => undefined);
+        if (client) opened.push(client);
+      }
+    });
+    await waitFor(() => opened.length > 8 || undefined, 10_000);
+    await stage.end(order.grant);
+    over.abort();
+    await Promise.all(knocking);
+    const answers = await Promise.allSettled(opened.map((client) => client.query('SELECT 1')));
+    expect(answers.every(({ status }) => status === 'rejected')).toBe(true);
+    expect(await stage.verdict(order.grant, credential)).toBe('ended');
+    const ghosts = await target.sql(
+      `SELECT pid FROM pg_stat_activity WHERE usesysid NOT IN (SELECT oid FROM pg_roles)`,
+    );
+    expect(ghosts).toEqual([]);
+    await leave(...opened);
+  });
+
+  it('ends a session that hides: let in before the door closed, and shown by the server only long after', async () => {
+    const { order, session, credential } = await stage.begin();
+    const { username, password, database } = credential.reveal().fields;
+    const hiding = new pg.Client({
+      host: server.host,
+      port: server.port,
+      user: username!,
+      password: password!,
+      database: database!,
+      options: '-c post_auth_delay=15',
+    });
+    hiding.on('error', () => undefined);
+    const entered = hiding.connect().catch(() => undefined);
+    const isHiding = `SELECT l.pid FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+                       WHERE l.locktype = 'object' AND l.mode = 'RowExclusiveLock' AND a.usesysid IS NULL`;
+    await waitFor(async () => (await target.sql(isHiding)).length > 0 || undefined, 10_000);
+    expect((await stage.end(order.grant)).leftovers).toEqual([]);
+    const ghosts = 'SELECT pid FROM pg_stat_activity WHERE usesysid NOT IN (SELECT oid FROM pg_roles)';
+    expect([await target.sql(isHiding), await target.sql(ghosts)]).toEqual([[], []]);
+    await entered;
+    await expect(hiding.query('SELECT 1')).rejects.toThrow(/terminat|not queryable|closed/);
+    await leave(session, hiding);
+  });
+
+  it('is not led astray by what a holder calls like a part of the catalogue', async () => {
+    const { order, session } = await stage.begin();
+    await session.query(`CREATE TABLE public.pg_roles (rolname name, oid oid)`);
+    await session.query(`CREATE VIEW public.pg_stat_activity AS SELECT 1 AS pid WHERE false`);
+    await session.query(
+      `CREATE FUNCTION public.format(text, name, name) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'led astray'; END $$`,
+    );
+    await session.query(`ALTER ROLE CURRENT_USER SET search_path = public, pg_catalog`);
+    expect(await stage.verdict(order.grant)).toBe('alive');
+    expect((await stage.end(order.grant)).leftovers).toEqual([]);
+    expect(await stage.verdict(order.grant)).toBe('ended');
+    await target.sql(
+      'DROP TABLE public.pg_roles',
+      'DROP VIEW public.pg_stat_activity',
+      'DROP FUNCTION public.format(text, name, name)',
+    );
+    await leave(session);
+  });
+
+  it("touches neither another Curfew's roles nor those of people", async () => {
+    const { order, session } = await stage.begin();
+    const theirs = anOrder(target.read, { grant: aGrant('0ddba115') });
+    const { credential } = await stage.provider.issue(target.access, theirs);
+    const alike = quoted(`${objectName(order.grant)}-x`);
+    await target.sql(`CREATE ROLE ${alike} LOGIN`, `CREATE ROLE "curfew-5eedc0de-not-a-grant"`);
+    await stage.end(order.grant);
+    const client = await target.use(credential);
+    const rows = await target.sql(
+      `SELECT rolname FROM pg_roles WHERE rolname IN ('${alike.slice(1, -1)}', 'curfew-5eedc0de-not-a-grant')`,
+    );
+    expect(rows).toHaveLength(2);
+    const listed = await stage.provider.list(target.access, order.grant.installation);
+    expect(listed.some((id) => id.includes('not-a-grant') || id.endsWith('-x'))).toBe(false);
+    await target.sql(`DROP ROLE ${alike}`, `DROP ROLE "curfew-5eedc0de-not-a-grant"`);
+    await leave(client, session);
+  });
+
+  it('writes no password into the log of the server', async () => {
+    const { credential, order, session } = await stage.begin();
+    const { password } = credential.reveal().fields;
+    await stage.end(order.grant);
+    const { log } = server;
+    const seen = ['SCRAM-SHA-256$4096:', password!, target.access.password.reveal()].map((text) => log.includes(text));
+    expect(seen).toEqual([true, false, false]);
+    await leave(session);
+  });
+});
