@@ -29,7 +29,12 @@ const WAITING_SECONDS = 10;
           check: async () => {
             const { grants, stuckSince } = await signs.read();
             if (!stuckSince) return { ok: true };
-            return { ok: true, warning: true, detail: `${grants.stuck} stuck: docs/runbook.md`, since: stuckSince.toISOString() };
+            return {
+              ok: true,
+              warning: true,
+              detail: `${grants.stuck} stuck: docs/runbook.md`,
+              since: stuckSince.toISOString(),
+            };
           },
         },
         {

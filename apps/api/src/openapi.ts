@@ -18,7 +18,8 @@ export function serveOpenApi(app: NestExpressApplication): OpenAPIObject {
     .addSecurityRequirements('bearer')
     .build();
   const document = SwaggerModule.createDocument(app, config, {
-    standardSchemaConverter: (schema: unknown, { schemaType }: { schemaType: 'input' | 'output' }) => convert(schema, schemaType),
+    standardSchemaConverter: (schema: unknown, { schemaType }: { schemaType: 'input' | 'output' }) =>
+      convert(schema, schemaType),
   });
   SwaggerModule.setup('docs', app, document, { jsonDocumentUrl: 'openapi.json', raw: ['json'] });
   return document;

@@ -6,7 +6,15 @@ import { accessEntities } from '@app/access';
 import { Commitments, Recorder } from '@app/audit';
 import { Connection, GroupMember, Identity, RefreshToken, SignIn, SigningKey } from '@app/identity';
 import { Clock } from '@app/kernel';
-import { createLogger, DatabaseClock, LocalKeySealer, openDatabase, Operations, Sealer, type ApiEnvironment } from '@app/platform';
+import {
+  createLogger,
+  DatabaseClock,
+  LocalKeySealer,
+  openDatabase,
+  Operations,
+  Sealer,
+  type ApiEnvironment,
+} from '@app/platform';
 import { createMetrics } from '@app/platform/http';
 import { Bell, BullBell } from '@app/platform/queue';
 import { ProviderRegistry } from '@app/providers';
@@ -74,7 +82,20 @@ const identityEntities = [Connection, GroupMember, Identity, RefreshToken, SignI
     Reads,
     Writes,
   ],
-  exports: [LOGGER, DataSource, Clock, Sealer, Commitments, Recorder, Bell, Operations, ProviderRegistry, Registry, Reads, Writes],
+  exports: [
+    LOGGER,
+    DataSource,
+    Clock,
+    Sealer,
+    Commitments,
+    Recorder,
+    Bell,
+    Operations,
+    ProviderRegistry,
+    Registry,
+    Reads,
+    Writes,
+  ],
 })
 export class PlatformModule implements OnApplicationShutdown {
   constructor(

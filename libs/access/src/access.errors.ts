@@ -199,7 +199,7 @@ export class TargetInUse extends AppError {
       kind: 'conflict',
       code: 'access.target_in_use',
       message: 'live grants still need the connection as it is',
-      advice: 'Where it points to can be changed once they have ended; `curfew grants` shows them.',
+      advice: 'Wait until they have ended; or, if it is the same system at another address, say so with `--moved`.',
       details: { grants },
     });
   }

@@ -5,7 +5,7 @@ export { VERDICTS, type DecisionVerdict } from './decision.entity';
 export { DecisionsService } from './decisions.service';
 export { Ending } from './ending';
 export { accessEntities } from './entities';
-export type { Asker } from './facts';
+export { groupsOf, type Asker } from './facts';
 export { END_REASONS, grantMachine, type EndReason, type GrantState } from './grant.machine';
 export { GrantsService } from './grants.service';
 export { GrantsView, type GrantLife, type GrantView } from './grants.view';

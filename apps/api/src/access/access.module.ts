@@ -1,4 +1,4 @@
-import { Module } from '@nestjs/common';
+import { Global, Module } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import {
   CredentialsService,
@@ -23,19 +23,30 @@ import { API_ENVIRONMENT } from '../environment';
 import { PoliciesController } from '../policies/policies.controller';
 import { PolicyFolder } from '../policies/policy-folder';
 import { EventsController } from '../record/events.controller';
+import { Memberships } from '../sign-in/memberships';
 import { TargetsController } from '../targets/targets.controller';
 import { CredentialsController, GrantsController } from './grants.controller';
+import { AppliedMemberships } from './memberships';
 import { RequestsController } from './requests.controller';
 
 /** The library of decisions, wired to this process. */
+@Global()
 @Module({
-  controllers: [RequestsController, GrantsController, CredentialsController, TargetsController, PoliciesController, EventsController],
+  controllers: [
+    RequestsController,
+    GrantsController,
+    CredentialsController,
+    TargetsController,
+    PoliciesController,
+    EventsController,
+  ],
   providers: [
     { provide: PoliciesService, inject: [Clock], useFactory: (clock: Clock) => new PoliciesService(clock) },
     {
       provide: Judge,
       inject: [PoliciesService, Commitments, Clock],
-      useFactory: (policies: PoliciesService, commitments: Commitments, clock: Clock) => new Judge(policies, commitments, clock),
+      useFactory: (policies: PoliciesService, commitments: Commitments, clock: Clock) =>
+        new Judge(policies, commitments, clock),
     },
     {
       provide: RequestsService,
@@ -84,8 +95,9 @@ import { RequestsController } from './requests.controller';
       inject: [API_ENVIRONMENT, PoliciesService],
       useFactory: ({ POLICY_DIR }: ApiEnvironment, policies: PoliciesService) => new PolicyFolder(POLICY_DIR, policies),
     },
+    { provide: Memberships, useClass: AppliedMemberships },
     { provide: VitalSigns, inject: [DataSource], useFactory: (database: DataSource) => new VitalSigns(database) },
   ],
-  exports: [PolicyFolder, PoliciesService, TargetsService, VitalSigns],
+  exports: [Memberships, PolicyFolder, PoliciesService, TargetsService, VitalSigns],
 })
 export class AccessModule {}

@@ -9,7 +9,7 @@ import { Answers } from '../edge/answers';
 import { Reads } from '../edge/reads';
 import { Context, type RequestContext } from '../edge/request-context';
 import { Writes } from '../edge/writes';
-import { checkReport, putTarget, target, targetList, targetParameter } from './targets.schemas';
+import { checkReport, putTarget, replaceTarget, target, targetList, targetParameter } from './targets.schemas';
 
 type Name = z.infer<typeof targetParameter>;
 type PutTarget = z.infer<typeof putTarget>;
@@ -54,10 +54,10 @@ export class TargetsController {
   replace(
     @Context() context: RequestContext,
     @Param({ schema: targetParameter }) { name }: Name,
-    @Body({ schema: putTarget }) { file, password }: PutTarget,
+    @Body({ schema: replaceTarget }) { password, ...order }: z.infer<typeof replaceTarget>,
   ): Promise<TargetView> {
     return this.writes.run(context, async (tx) => {
-      await this.targets.replace(tx, context.asker, { name, file, password: new Secret(password) });
+      await this.targets.replace(tx, context.asker, { ...order, name, password: new Secret(password) });
       return this.view.get(tx, context.asker, name);
     });
   }

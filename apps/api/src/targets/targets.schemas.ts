@@ -15,6 +15,10 @@ export const putTarget = z.strictObject({
     .describe("The password of Curfew's own account at the target. Sealed at rest, and never shown again."),
 });
 
+export const replaceTarget = putTarget.extend({
+  moved: z.boolean().default(false).describe('The connection is another one, and the system is the same.'),
+});
+
 const approval = z.union([z.literal('none'), z.object({ count: z.number().int(), group: z.string() })]);
 
 export const target = z

@@ -1,0 +1,33 @@
+import type { DynamicModule } from '@nestjs/common';
+import type { ApiEnvironment } from '@app/platform';
+import { AccessModule } from './access/access.module';
+import { DemoTargets } from './demo/demo-targets';
+import { API_ENVIRONMENT } from './environment';
+import { HealthModule } from './health.module';
+import { PlatformModule } from './platform.module';
+import { SignInModule } from './sign-in/sign-in.module';
+import { StartUp } from './start-up';
+
+class EnvironmentModule {}
+
+class AppModule {}
+
+/** The control plane: HTTP in, HTTP out, no decisions. */
+export function appModule(environment: ApiEnvironment): DynamicModule {
+  return {
+    module: AppModule,
+    imports: [
+      {
+        module: EnvironmentModule,
+        global: true,
+        providers: [{ provide: API_ENVIRONMENT, useValue: environment }],
+        exports: [API_ENVIRONMENT],
+      },
+      PlatformModule,
+      AccessModule,
+      SignInModule,
+      HealthModule,
+    ],
+    providers: [StartUp, DemoTargets],
+  };
+}
