@@ -37,7 +37,7 @@ export function readClaims(proof: Proof, groupClaim: string | null): ClaimedPers
 }
 
 function groupsOf(claims: Proof['claims'], claim: string): string[] {
-  const value = claims[claim];
+  const value = Object.hasOwn(claims, claim) ? claims[claim] : undefined;
   if (value === undefined) {
     // Distributed claims (OpenID Connect Core 1.0, section 5.6.2): there are groups, and they are somewhere else.
     const elsewhere = z.looseObject({}).safeParse(claims['_claim_names']);

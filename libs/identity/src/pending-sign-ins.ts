@@ -79,7 +79,7 @@ export class PendingSignIns {
     const longer = claim.intervalSeconds + (options.slower ? SLOWER_SECONDS : 0);
     const interval = Math.min(MAX_INTERVAL_SECONDS, longer);
     await this.database.query(
-      `UPDATE sign_ins SET poll_interval_seconds = $3, next_poll_at = clock_timestamp() + make_interval(secs => $3)
+      `UPDATE sign_ins SET poll_interval_seconds = $3::integer, next_poll_at = clock_timestamp() + make_interval(secs => $3::integer)
        WHERE id = $1 AND next_poll_at = $2 AND state = 'pending'`,
       [claim.id, claim.nextPollAt, interval],
     );

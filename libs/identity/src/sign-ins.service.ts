@@ -76,7 +76,9 @@ export class SignIns {
       case 'slow_down':
         return pending(await this.pending.giveBack(claim, { slower: true }));
       case 'proven':
-        return this.#accept(transact, claim, redemption.proof);
+        return (
+          (await this.#accept(transact, claim, redemption.proof)) ?? waiting(await this.pending.standing(id, handle))
+        );
       case 'lapsed':
         return this.#settle(transact, claim, 'lapse', new SignInLapsed());
       case 'refused':
@@ -106,7 +108,8 @@ export class SignIns {
     throw why;
   }
 
-  async #accept(transact: Transact, claim: Claim, proof: Proof): Promise<Collected> {
+  /** @returns nothing when somebody else was first */
+  async #accept(transact: Transact, claim: Claim, proof: Proof): Promise<Collected | undefined> {
     let person: ClaimedPerson;
     try {
       assertFresh(claim, proof);
@@ -127,8 +130,7 @@ export class SignIns {
       await this.tokens.forgetEnded(tx, identityId);
       return this.tokens.issue(tx, family);
     });
-    if (!tokens) throw new SignInLapsed();
-    return { state: 'completed', tokens };
+    return tokens && { state: 'completed', tokens };
   }
 
   /** The person proved it at the provider's instant, but never later than now. */

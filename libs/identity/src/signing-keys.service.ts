@@ -13,10 +13,15 @@ const LOOK_AGAIN_AFTER_MS = 10_000;
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** The keys of Curfew's own tokens. The newest signs, all verify; a key is looked up among our own rows and nowhere else. */
+interface SecretKey {
+  readonly id: string;
+  readonly key: Secret<CryptoKey>;
+}
+
+/** The keys of Curfew's own tokens. The newest at the start signs, all verify; a key is looked up among our own rows and nowhere else. */
 export class SigningKeys {
   #verifying: ReadonlyMap<string, CryptoKey> = new Map();
-  #signing: { readonly id: string; readonly key: Secret<CryptoKey> } | undefined;
+  #signing: Promise<SecretKey> | undefined;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -26,15 +31,11 @@ export class SigningKeys {
   ) {}
 
   /** The key that signs; makes the first one when there is none. */
-  async signing(): Promise<{ readonly id: string; readonly key: Secret<CryptoKey> }> {
-    if (!this.#signing) {
-      await this.database.transaction(async (tx) => {
-        await tx.query('SELECT pg_advisory_xact_lock($1)', [LOCK]);
-        if (!(await tx.existsBy(SigningKey, {}))) await this.#make(tx);
-      });
-      await this.#load();
-    }
-    if (!this.#signing) throw new Error('there is no signing key');
+  async signing(): Promise<SecretKey> {
+    this.#signing ??= this.#newest().catch((error: unknown) => {
+      this.#signing = undefined;
+      throw error;
+    });
     return this.#signing;
   }
 
@@ -58,15 +59,25 @@ export class SigningKeys {
     });
   }
 
+  async #newest(): Promise<SecretKey> {
+    await this.database.transaction(async (tx) => {
+      await tx.query('SELECT pg_advisory_xact_lock($1)', [LOCK]);
+      if (!(await tx.existsBy(SigningKey, {}))) await this.#make(tx);
+    });
+    const [newest] = await this.database.manager.find(SigningKey, {
+      order: { createdAt: 'DESC', id: 'DESC' },
+      take: 1,
+    });
+    if (!newest) throw new Error('there is no signing key');
+    const secret = await this.sealer.open(newest.privateSealed, contextOf(newest.id));
+    return { id: newest.id, key: new Secret(await imported(JSON.parse(secret.reveal()) as JWK)) };
+  }
+
   async #load(): Promise<void> {
-    const rows = await this.database.manager.find(SigningKey, { order: { createdAt: 'DESC', id: 'DESC' } });
-    const keys = await Promise.all(rows.map(async (row) => [row.id, await imported(row.publicJwk)] as const));
-    const [newest] = rows;
-    if (newest && this.#signing?.id !== newest.id) {
-      const jwk = JSON.parse((await this.sealer.open(newest.privateSealed, contextOf(newest.id))).reveal()) as JWK;
-      this.#signing = { id: newest.id, key: new Secret(await imported(jwk)) };
-    }
-    this.#verifying = new Map(keys);
+    const rows = await this.database.manager.find(SigningKey, { select: { id: true, publicJwk: true } });
+    this.#verifying = new Map(
+      await Promise.all(rows.map(async (row) => [row.id, await imported(row.publicJwk)] as const)),
+    );
     this.#lookedAtMs = this.clock.milliseconds();
   }
 }
