@@ -4,7 +4,7 @@ import { runMigrations } from 'bullmq';
 import pg, { type Client } from 'pg';
 import Postgrator from 'postgrator';
 import type { Secret } from '@app/kernel';
-import { QUEUE_NAME, QUEUE_SCHEMA } from '@app/platform/queue';
+import { QUEUE_SCHEMA } from '@app/platform/queue';
 import { MigrationsChanged, NotThisDatabase, scramVerifier, SCHEMA_VERSION } from '@app/platform';
 
 export const PROCESS_ROLES = ['api', 'worker', 'timekeeper'] as const;
@@ -108,8 +108,6 @@ async function migrateQueue(client: Client): Promise<void> {
   const roles = 'curfew_api, curfew_worker, curfew_timekeeper';
   await client.query('SET ROLE curfew_owner');
   await runMigrations(client, QUEUE_SCHEMA);
-  // Adding in bulk creates a sequence on first use, as the caller: the processes may not, so it is made here.
-  await client.query(`SELECT ${schema}.next_job_id($1)`, [QUEUE_NAME]);
   await client.query(`GRANT USAGE ON SCHEMA ${schema} TO ${roles}`);
   await client.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO ${roles}`);
   await client.query(`GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA ${schema} TO ${roles}`);

@@ -5,8 +5,7 @@ import type { Secret } from '@app/kernel';
 /** The PostgreSQL schema of BullMQ's own tables. */
 export const QUEUE_SCHEMA = 'bullmq';
 
-/** The one queue. */
-export const QUEUE_NAME = 'operations';
+const NAME = 'operations';
 
 export interface Job {
   readonly name: 'look' | 'canary';
@@ -20,7 +19,7 @@ interface Emitter {
 }
 
 export interface QueueHandle extends Emitter {
-  addBulk(jobs: Job[]): Promise<unknown>;
+  add(name: Job['name'], data: Job['data'], opts: Job['opts']): Promise<unknown>;
 }
 
 export type WorkerHandle = Emitter;
@@ -46,8 +45,8 @@ function onPostgres(url: Secret<string>): QueueBackend {
   const classes = withBackend(createPostgresBackend);
   const connection = { connectionString: url.reveal(), schema: QUEUE_SCHEMA, max: 2 };
   return {
-    queue: () => new classes.Queue(QUEUE_NAME, { connection }),
-    worker: (concurrency, process) => new classes.Worker(QUEUE_NAME, process, { connection, concurrency }),
+    queue: () => new classes.Queue(NAME, { connection }),
+    worker: (concurrency, process) => new classes.Worker(NAME, process, { connection, concurrency }),
     close: () => Promise.resolve(),
   };
 }
@@ -57,8 +56,8 @@ function onRedis(url: Secret<string>, onError: (error: unknown) => void): QueueB
   const client = new Redis(url.reveal(), { maxRetriesPerRequest: null });
   client.on('error', onError);
   return {
-    queue: () => new Queue(QUEUE_NAME, { connection: client }),
-    worker: (concurrency, process) => new Worker(QUEUE_NAME, process, { connection: client, concurrency }),
+    queue: () => new Queue(NAME, { connection: client }),
+    worker: (concurrency, process) => new Worker(NAME, process, { connection: client, concurrency }),
     close: () => {
       client.disconnect();
       return Promise.resolve();

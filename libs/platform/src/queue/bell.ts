@@ -87,7 +87,10 @@ export class BullBell extends Bell implements BellListener {
     }
     const timeout = Promise.withResolvers<void>();
     const timer = setTimeout(timeout.resolve, RING_TIMEOUT_MS);
-    await Promise.race([this.#queue.addBulk(jobs).then(() => undefined, this.#onError), timeout.promise]);
+    const queue = this.#queue;
+    // One by one: in bulk, the PostgreSQL backend makes sequences and temporary tables as the caller, who has no right to.
+    const added = Promise.all(jobs.map(({ name, data, opts }) => queue.add(name, data, opts)));
+    await Promise.race([added.then(() => undefined, this.#onError), timeout.promise]);
     clearTimeout(timer);
   }
 }

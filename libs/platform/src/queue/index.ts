@@ -1,2 +1,2 @@
-export { QUEUE_NAME, QUEUE_SCHEMA } from './backend';
+export { QUEUE_SCHEMA } from './backend';
 export { Bell, BellListener, BullBell, type QueueConnection, type Ring } from './bell';
