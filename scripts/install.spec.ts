@@ -40,7 +40,7 @@ describe('the installation of the packages', () => {
     const { output, status } = await install(WORKS);
     expect(status).toBe(0);
     expect(output).toContain('Packages installed');
-    expect(readFileSync(join(root, 'calls'), 'utf8')).toMatch(/^ci --include=dev --include=optional/);
+    expect(readFileSync(join(root, 'calls'), 'utf8')).toMatch(/^install --no-save --include=dev --include=optional/);
   });
 
   it('does nothing, and says nothing, when they are installed', async () => {

@@ -147,6 +147,6 @@ export class Starter {
       if (folder !== undefined) await stopServer(folder);
       this.#guardian?.dismiss();
     };
-    await terminal.step('Stopping', work, (_, seconds) => `Stopped in ${seconds} s`);
+    if (this.#guardian || this.#service) await terminal.step('Stopping', work, (_, seconds) => `Stopped in ${seconds} s`);
   }
 }
