@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { apiEnvironment, createLogger, readEnvironment } from '@app/platform';
 import { serve } from '@app/platform/http';
 import { appModule } from './app.module';
+import { mountEmbeddedProvider } from './demo/demo.module';
 import { serveOpenApi } from './openapi';
 
 const environment = readEnvironment(apiEnvironment);
@@ -11,5 +12,8 @@ await serve({
   log: createLogger('api', environment.LOG_LEVEL),
   host: environment.HOST,
   port: environment.PORT,
-  prepare: (app) => void serveOpenApi(app),
+  prepare: (app) => {
+    mountEmbeddedProvider(app);
+    serveOpenApi(app);
+  },
 });
