@@ -31,7 +31,7 @@ export function signInRoutes(provider: Provider, accounts: DemoAccounts): Middle
       const { uid: known } = await provider.interactionDetails(ctx.req, ctx.res);
       if (known !== uid) throw new errors.SessionNotFound('another sign-in');
       if (ctx.method === 'POST') await signIn(provider, accounts, ctx);
-      else ctx.body = signInPage({ action: ctx.originalUrl });
+      else ctx.body = signInPage({ action: addressOf(provider, ctx) });
     });
   };
 }
@@ -59,7 +59,7 @@ async function signIn(provider: Provider, accounts: DemoAccounts, ctx: Context):
   const { account, password } = await readCredentials(ctx);
   if (!(await accounts.verify(account, new Secret(password)))) {
     ctx.status = 403;
-    ctx.body = signInPage({ action: ctx.originalUrl, account, wrong: 'Account or password is wrong.' });
+    ctx.body = signInPage({ action: addressOf(provider, ctx), account, wrong: 'Account or password is wrong.' });
     return;
   }
   const result = { login: { accountId: account, remember: false } };
@@ -67,6 +67,9 @@ async function signIn(provider: Provider, accounts: DemoAccounts, ctx: Context):
   ctx.status = 303;
   ctx.redirect(resume);
 }
+
+/** Of this page, as the browser sees it: the mount point is not in Koa's path. */
+const addressOf = (provider: Provider, ctx: Context): string => new URL(provider.issuer).pathname + ctx.path;
 
 class BodyUnreadable extends Error {}
 
