@@ -1,8 +1,9 @@
 // Installs the packages when they are not as the lockfile says, and says so. Plain JavaScript without dependencies, for
 // whatever Node runs npm here: everything after it runs on the Node 24 that it installs. Imports are named without
-// `node:` so that a Node that is too old gets as far as hearing it.
+// `node:`, and nothing newer is used before the check, so that a Node that is too old gets as far as hearing it.
 import { spawn, spawnSync } from 'child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'fs';
+import fs from 'fs';
 import { delimiter, dirname, join } from 'path';
 import { fileURLToPath } from 'url';
 
@@ -10,6 +11,7 @@ const OLDEST_NODE = 20;
 const PLATFORMS = ['darwin-arm64', 'darwin-x64', 'linux-arm64', 'linux-x64'];
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const node24 = join(root, 'node_modules', 'node', 'bin', 'node');
+let ended = () => true; // ends the npm that runs
 const lockFile = join(root, '.curfew', 'installing');
 
 /** @param {string} message @param {string[]} advice @returns {never} */
@@ -105,26 +107,16 @@ function onlyAsks() {
   return /["' ]--(status|help)["'\0\s]*$/.test(command);
 }
 
-/** @returns {Promise<{ status: number | null, output: string }>} */
-function npmInstall() {
-  const npm = process.env['npm_execpath'];
+/** @param {string[]} flags @returns {Promise<{ status: number | null, output: string }>} */
+function npm(...flags) {
+  const script = process.env['npm_execpath'];
   const node = process.env['npm_node_execpath'] || process.execPath;
-  // Not `npm ci`, which begins by deleting what is there: after a small change this takes a second, and without network
-  // what worked before still does. It installs what the lockfile says, and leaves the lockfile as it is.
-  const flags = ['install', '--no-save', '--include=dev', '--include=optional', '--prefer-offline'];
-  flags.push('--loglevel=error', '--no-audit', '--no-fund');
-  // Without a network, tell so within seconds.
-  flags.push('--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=4000');
-  // Our own folder of commands is about to be emptied: nothing may be started from there meanwhile.
+  // Our own folder of commands may be emptied: nothing may be started from there meanwhile.
   const path = (process.env['PATH'] || '').split(delimiter).filter((folder) => !folder.startsWith(root + '/'));
   const env = { ...process.env, PATH: path.join(delimiter) };
-  const [command, ...first] = npm ? [node, npm] : ['npm'];
+  const [command, ...first] = script ? [node, script] : ['npm'];
   const child = spawn(command, [...first, ...flags], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
-    process.once(name, () => {
-      child.kill(name);
-      process.exit(1);
-    });
+  ended = () => child.kill('SIGTERM');
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += String(data)));
   return new Promise((resolve) => {
@@ -133,10 +125,28 @@ function npmInstall() {
   });
 }
 
+/**
+ * Not `npm ci`, which begins by deleting what is there: after a small change this takes a second, and without network
+ * what worked before still does. It installs what the lockfile says, and leaves the lockfile as it is.
+ */
+async function npmInstall() {
+  const flags = ['--no-save', '--include=dev', '--include=optional', '--loglevel=error', '--no-audit', '--no-fund'];
+  // Without a network npm would try every single package for a minute before it says so.
+  const ping = await npm('ping', '--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--loglevel=error');
+  const isOffline = ping.status !== 0 && NO_NETWORK.test(ping.output);
+  const result = await npm('install', ...flags, isOffline ? '--offline' : '--prefer-offline');
+  return isOffline ? { ...result, output: `${ping.output.trim()}\n${result.output}` } : result;
+}
+
+const NO_NETWORK = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|network/i;
+const LEAST_BYTES = 64 * 1024 * 1024;
+
 /** @param {string} output */
 function whyNot(output) {
-  if (/ENOSPC|no space left/i.test(output)) return ['The disk is full: make room (about 700 MB) and start again.'];
-  if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|network/i.test(output))
+  const { bavail, bsize } = fs.statfsSync(root);
+  if (/ENOSPC|no space left/i.test(output) || bavail * bsize < LEAST_BYTES)
+    return ['The disk is full: make room (about 700 MB) and start again.'];
+  if (NO_NETWORK.test(output))
     return [
       'The package registry cannot be reached. The first installation needs the network, later starts do not.',
       'Behind a proxy: npm config set proxy … and https-proxy …',
@@ -147,6 +157,11 @@ function whyNot(output) {
 
 async function install() {
   takeLock();
+  for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
+    process.once(name, () => {
+      ended();
+      process.exit(1);
+    });
   const started = performance.now();
   const seconds = () => `${Math.round((performance.now() - started) / 1000)} s`;
   const line = 'Installing the packages (once, about a minute)';
@@ -175,11 +190,13 @@ function checkNode24() {
   );
 }
 
-checkPlatform();
-if (!isInstalled()) {
-  if (onlyAsks()) giveUp('Nothing is installed here yet, so nothing runs. To begin: npm start');
-  await install().catch((error) =>
-    giveUp('The packages could not be installed.', String(error), ...whyNot(String(error))),
-  );
+async function main() {
+  checkPlatform();
+  if (!isInstalled()) {
+    if (onlyAsks()) giveUp('Nothing is installed here yet, so nothing runs. To begin: npm start');
+    await install();
+  }
+  if (process.execPath !== node24) checkNode24();
 }
-if (process.execPath !== node24) checkNode24();
+
+main().catch((error) => giveUp('The packages could not be installed.', String(error), ...whyNot(String(error))));

@@ -147,6 +147,7 @@ export class Starter {
       if (folder !== undefined) await stopServer(folder);
       this.#guardian?.dismiss();
     };
-    if (this.#guardian || this.#service) await terminal.step('Stopping', work, (_, seconds) => `Stopped in ${seconds} s`);
+    if (this.#guardian || this.#service)
+      await terminal.step('Stopping', work, (_, seconds) => `Stopped in ${seconds} s`);
   }
 }
