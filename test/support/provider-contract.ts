@@ -147,6 +147,16 @@ export function describeProviderContract(name: string, start: () => Promise<Cont
       expect.unreachable('it never got through');
     });
 
+    it('end: several at the same time end it too', async () => {
+      for (let round = 0; round < 5; round += 1) {
+        const order = await anOrder();
+        const { credential } = await provider.issue(subject.target, order);
+        const ends = await Promise.all([1, 2, 3, 4].map(() => provider.end(subject.target, order.grant)));
+        expect(ends.flatMap(({ leftovers }) => leftovers)).toEqual([]);
+        expect(await verdict(order.grant, credential)).toBe('ended');
+      }
+    });
+
     it('end: cuts off a start that sleeps after its fence, so that it makes nothing any more', async () => {
       const grant = aGrant();
       const order = await anOrder({

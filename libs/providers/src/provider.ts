@@ -117,6 +117,7 @@ export interface EndingTraits {
  * - end: closes the door, ends live sessions, removes what was made
  * - end: needs only the grant; nothing to end is success
  * - end: called twice, or after a crash at any step, it still ends
+ * - end: several at the same time end it too
  * - end: cuts off a start that sleeps after its fence, so that it makes nothing any more
  * - end: does not touch what bears another grant's or another installation's name
  * - prove: says ended only after the end

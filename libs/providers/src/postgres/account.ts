@@ -62,12 +62,6 @@ export async function cutOffStarts(session: Session, budget: Budget, grant: Gran
   return cutOff.size;
 }
 
-/** One change of a grant's role at a time. Held by the transaction, or by the session when there is none. */
-export const LOCK = {
-  transaction: `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`,
-  session: `SELECT pg_advisory_lock(hashtextextended($1, 0))`,
-} as const;
-
 /**
  * Which server this is, whatever its address: the system identifier that was drawn when its data were made. Receipts and
  * proofs name it. (A restored copy has the same.)

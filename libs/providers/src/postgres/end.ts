@@ -1,7 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import { objectName, type Ended, type GrantRef, type Leftover } from '../provider';
 import { TargetUnavailable } from '../provider.errors';
-import { connectionNames, cutOffStarts, LOCK, type Account } from './account';
+import { connectionNames, cutOffStarts, type Account } from './account';
 import { dropRole } from './drop-role';
 import type { Doomed, Ending } from './ending';
 import { revokeMemberships } from './memberships';
@@ -12,6 +12,8 @@ import { tidyObjects } from './tidy-objects';
 import { majorOf, SAFE_CREATEROLE } from './versions';
 
 const ROUNDS = 3;
+// Two enders of one grant, one after the other: a step of the one would find the role gone that the other has dropped.
+const ONE_ENDER = 'SELECT pg_advisory_lock(hashtextextended($1, 0))';
 
 /** Ends a grant in the order that docs/providers/postgres.md explains. */
 export async function end(account: Account, grant: GrantRef): Promise<Ended> {
@@ -19,7 +21,7 @@ export async function end(account: Account, grant: GrantRef): Promise<Ended> {
     const steps: string[] = [];
     const cutOff = await cutOffStarts(session, account.budget, grant);
     if (cutOff > 0) steps.push(`cut off ${cutOff} unfinished start${cutOff === 1 ? '' : 's'}`);
-    await session.query(LOCK.session, [objectName(grant)]);
+    await session.query(ONE_ENDER, [objectName(grant)]);
     const role = await findRole(session, objectName(grant));
     if (!role) return { steps, leftovers: [] };
     return { steps, leftovers: await endRole({ account, session, grant, role, steps }) };

@@ -2,7 +2,7 @@ import { escapeIdentifier, escapeLiteral } from 'pg';
 import { Secret } from '@app/kernel';
 import { TargetInvalid, TargetUnavailable } from '../provider.errors';
 import { objectName, type Issued, type IssueOrder } from '../provider';
-import { connectionNames, cutOffStarts, LOCK, serverIdentity, type Account } from './account';
+import { connectionNames, cutOffStarts, serverIdentity, type Account } from './account';
 import { credentialOf } from './credential';
 import { excessOfGroup } from './group-roles';
 import { tryLogin } from './login';
@@ -49,7 +49,6 @@ export async function issue(account: Account, order: IssueOrder): Promise<Issued
 
 async function make(account: Account, session: Session, wanted: Wanted): Promise<Ground> {
   const { name, entitlement } = wanted;
-  await session.query(LOCK.transaction, [name]);
   const ground = await survey(session, wanted);
   const major = majorOf(ground.version);
   await refuseUnsafe(account, session, { major, ground, entitlement });

@@ -5,8 +5,7 @@ import type { Account } from './account';
 export function list(account: Account, installation: string): Promise<string[]> {
   return account.with('curfew-list', async (session) => {
     const rows = await session.query<{ name: string }>(
-      `SELECT rolname AS name FROM pg_roles WHERE starts_with(rolname, 'curfew-' || $1 || '-') ORDER BY 1`,
-      [installation],
+      `SELECT rolname AS name FROM pg_roles WHERE starts_with(rolname, 'curfew-') ORDER BY 1`,
     );
     const grants = rows.map(({ name }) => grantOfObject(name)).filter((grant) => grant !== undefined);
     return grants.filter((grant) => grant.installation === installation).map(({ grantId }) => grantId);

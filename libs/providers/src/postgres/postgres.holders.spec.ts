@@ -93,6 +93,27 @@ describeOnPostgres('a hostile holder', (binaries) => {
     await leave(session);
   });
 
+  it('cuts the sessions off also while somebody holds the group role, so that nothing can be revoked yet', async () => {
+    const { order, session, credential } = await stage.begin();
+    const stranger = await stage.aStranger();
+    const dba = await server.connect(target.database);
+    await dba.query(`BEGIN; GRANT ${quoted(target.maker)} TO ${stranger.name}`);
+    const holds = await dba.query(
+      `SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND classid = 'pg_authid'::regclass`,
+    );
+    const attempt = stage.end(order.grant);
+    const outcome = await attempt.then(
+      () => 'ended',
+      (error: { kind: string }) => error.kind,
+    );
+    expect(outcome).toBe(holds.rows.length > 0 ? 'unavailable' : 'ended');
+    await expect(session.query('SELECT 1')).rejects.toThrow(/terminat|not queryable/);
+    await expect(target.use(credential)).rejects.toThrow('password authentication failed');
+    await dba.query('ROLLBACK');
+    expect((await stage.end(order.grant)).leftovers).toEqual([]);
+    await leave(session, dba);
+  });
+
   it('catches sessions that are opened during the end', async () => {
     const { order, session, credential } = await stage.begin();
     const opened: pg.Client[] = [session];
