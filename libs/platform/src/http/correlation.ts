@@ -8,13 +8,14 @@ export function correlation(log: Logger) {
   return (request: Request, response: Response, next: NextFunction): void => {
     const id = randomUUID();
     const startedAt = performance.now();
+    // Without its query, which may hold what somebody looked for; and before a mounted handler shortens it.
+    const { path } = request;
     response.setHeader('X-Request-Id', id);
     correlated(id, () => {
       response.once('finish', () => {
         const milliseconds = Math.round((performance.now() - startedAt) * 10) / 10;
-        // The path without its query: a query may hold what somebody looked for.
         log.info(
-          { correlation: id, method: request.method, path: request.path, status: response.statusCode, milliseconds },
+          { correlation: id, method: request.method, path, status: response.statusCode, milliseconds },
           'request',
         );
       });
