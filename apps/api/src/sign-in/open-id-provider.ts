@@ -143,10 +143,16 @@ function authentication(secret: Secret<string> | undefined): openid.ClientAuth {
 
 function failure(error: unknown): AppError {
   if (error instanceof ProviderUnavailable) return error;
+  const refusal = refusalIn(error);
+  return refusal === undefined ? new ProviderUnavailable(error) : new ProviderRefusesClient(refusal);
+}
+
+/** The word with which the provider says that it will not serve us, now or later. */
+function refusalIn(error: unknown): string | undefined {
+  if (error instanceof openid.WWWAuthenticateChallengeError) return 'invalid_client';
+  if (error instanceof openid.ClientError && error.code === 'OAUTH_MISSING_SERVER_METADATA') return 'no_device_flow';
   const answered = error instanceof openid.ResponseBodyError && !TRY_LATER.has(error.error);
-  return answered && /^[\x21-\x7e]{1,64}$/.test(error.error)
-    ? new ProviderRefusesClient(error.error)
-    : new ProviderUnavailable(error);
+  return answered && /^[\x21-\x7e]{1,64}$/.test(error.error) ? error.error : undefined;
 }
 
 /** People read it from a terminal: printable ASCII. */

@@ -1,6 +1,6 @@
 import { Controller, Get } from '@nestjs/common';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Secret } from '@app/kernel';
 import { Public, SignedIn } from '@app/platform/http';
 import { Browser, signInWith } from '../../../../test/support/browser';
@@ -35,13 +35,17 @@ describe('signing in at the embedded provider', () => {
   let app: SignInApp;
   let owner: pg.Client;
   const key = new Secret(Buffer.alloc(32, 7));
+  const printed: unknown[][] = [];
   beforeAll(async () => {
+    for (const level of ['log', 'info', 'warn', 'error'] as const)
+      vi.spyOn(console, level).mockImplementation((...words: unknown[]) => void printed.push(words));
     test = await aDatabase();
     owner = new pg.Client({ connectionString: test.urls.owner });
     await owner.connect();
     app = await aSignInApp({ test, key, controllers: [TestController] });
   });
   afterAll(async () => {
+    vi.restoreAllMocks();
     await app.stop();
     await owner.end();
     await test.drop();
@@ -307,5 +311,10 @@ describe('signing in at the embedded provider', () => {
     await after.stop();
     await atOnce.end();
     await other.drop();
+  });
+
+  it('prints nothing: no warning of a library about its development defaults', () => {
+    expect(printed).toEqual([]);
+    expect(app.logged.filter((line) => line.includes('"level":50'))).toEqual([]);
   });
 });
