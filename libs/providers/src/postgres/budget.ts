@@ -7,10 +7,16 @@ const LONGEST_LOOK_MS = 100;
 
 /** The time a call may take, on the monotonic clock. Nothing is begun when it is spent. */
 export class Budget {
+  readonly #begunAt = performance.now();
   readonly #endsAt: number;
 
   constructor(milliseconds: number) {
-    this.#endsAt = performance.now() + milliseconds;
+    this.#endsAt = this.#begunAt + milliseconds;
+  }
+
+  /** Milliseconds since the call began. */
+  spent(): number {
+    return performance.now() - this.#begunAt;
   }
 
   /** Milliseconds that are left, at most `limit`. @throws TargetUnavailable when none is */

@@ -1,5 +1,6 @@
 import { escapeIdentifier as quoted } from 'pg';
 import type { CheckFinding } from '../provider';
+import type { Account } from './account';
 import type { Checkup, Server } from './checkup';
 import type { PostgresConnection } from './postgres.schemas';
 import type { Session } from './session';
@@ -7,8 +8,8 @@ import { majorOf, refusalOf, SAFE_CREATEROLE, WHY_NOT_15 } from './versions';
 
 const CLOCK_TOLERANCE_MS = 5_000;
 
-export async function readServer(session: Session, { user }: PostgresConnection): Promise<Server> {
-  const row = await session.one<Omit<Server, 'major'> & { number: number }>(
+export async function readServer(session: Session, { connection, budget }: Account): Promise<Server> {
+  const row = await session.one<Omit<Server, 'major' | 'readAfterMs'> & { number: number }>(
     `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number,
             clock_timestamp() AS clock, pg_is_in_recovery() AS standby,
             ARRAY(SELECT word FROM (VALUES ('SUPERUSER', rolsuper), ('CREATEROLE', rolcreaterole), ('CREATEDB', rolcreatedb),
@@ -20,9 +21,9 @@ export async function readServer(session: Session, { user }: PostgresConnection)
        FROM pg_roles me,
             (SELECT CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END) AS become (mode)
       WHERE rolname = $1`,
-    [user],
+    [connection.user],
   );
-  return { ...row, major: majorOf(row.number) };
+  return { ...row, major: majorOf(row.number), readAfterMs: budget.spent() };
 }
 
 /** The server itself and our own account on it. */
@@ -44,9 +45,9 @@ function versionFindings({ major }: Server, connection: PostgresConnection): Che
   return major < SAFE_CREATEROLE ? [{ kind: 'notice', message: `accepted in the target's file: ${WHY_NOT_15}` }] : [];
 }
 
-function clockFindings({ clock }: Server, now: Date | undefined): CheckFinding[] {
+function clockFindings({ clock, readAfterMs }: Server, now: Date | undefined): CheckFinding[] {
   if (!now) return [];
-  const ahead = (clock.getTime() - now.getTime()) / 1_000;
+  const ahead = (clock.getTime() - readAfterMs - now.getTime()) / 1_000;
   if (Math.abs(ahead) * 1_000 <= CLOCK_TOLERANCE_MS) return [];
   const message = `its clock is ${Math.abs(ahead).toFixed(1)} s ${ahead > 0 ? 'ahead of' : 'behind'} ours: its own deadline would be as wrong`;
   return [{ kind: 'wrong', message, remedy: 'synchronise the clocks (NTP) of the server and of Curfew’s database' }];

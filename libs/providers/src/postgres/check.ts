@@ -20,7 +20,7 @@ export async function check(
   let version: string | undefined;
   try {
     await account.with('curfew-check', async (session) => {
-      const server = await readServer(session, account.connection);
+      const server = await readServer(session, account);
       version = server.version;
       const checkup = { account, session, server, entitlements, now };
       findings.push(...accountFindings(checkup));

@@ -7,6 +7,8 @@ export interface Server {
   readonly version: string;
   readonly major: number;
   readonly clock: Date;
+  /** How long the check had taken when the clock was read: the caller's time is as old. */
+  readonly readAfterMs: number;
   readonly standby: boolean;
   /** Names of the attributes that our account has. */
   readonly attributes: readonly string[];
