@@ -1,0 +1,107 @@
+import type { Command } from 'commander';
+import type { Act } from '../act';
+import type { Context } from '../context';
+import { EXIT } from '../exit-codes';
+import { childEnvironment, variablesOf } from '../exec/child-environment';
+import { grantEnd } from '../exec/grant-end';
+import { CannotRun, runChild } from '../exec/run-child';
+import { rememberTerminal } from '../exec/sane-terminal';
+import { Failure } from '../failure';
+import { report } from '../report';
+import { keptOrPickedUp } from '../service/credentials';
+import { grantId } from '../service/resolve';
+import type { Grant, GrantLife } from '../service/shapes';
+import { isAway, waitUntil } from '../service/waiting';
+import type { KeptCredential } from '../state/kept-credentials';
+import { progress } from '../terminal/progress';
+import { visible } from '../terminal/visible';
+
+export function addExecCommand(program: Command, act: Act): void {
+  program
+    .command('exec')
+    .description('run a command with what a grant hands over in its environment, until the grant ends')
+    .usage('<grant> -- <command> [words...]')
+    .argument('<grant>', 'its id, the beginning of it, or target/entitlement for your one live grant')
+    .argument('<command...>', 'what to run, after --')
+    .action(act<[string, string[]]>(exec));
+}
+
+interface Held {
+  readonly id: string;
+  readonly credential: KeptCredential;
+  /** The service did not answer: this is what was kept. */
+  readonly away: boolean;
+}
+
+async function exec(context: Context, _: object, text: string, command: string[]): Promise<number> {
+  const held = await hold(context, text);
+  const { api, connection, environment, passSignals, terminal } = context;
+  const { kept, http } = connection;
+  const now = (): number => (http.clock.isKnown ? http.clock.now() : http.clock.now() + held.credential.aheadMs);
+  if (Date.parse(held.credential.endsAt) <= now()) {
+    kept.forget(held.id);
+    throw ended(context, held.credential.entitlement);
+  }
+  if (held.away) terminal.note('The service does not answer; going on with what was picked up before.');
+  const restore = rememberTerminal(terminal);
+  try {
+    const outcome = await runChild({
+      command,
+      environment: childEnvironment(environment.inherited, variablesOf(kept, held.id, held.credential)),
+      passSignals,
+      end: (signal) =>
+        grantEnd({ look: () => api.get<Grant>(`/v1/grants/${held.id}`), now, endsAt: held.credential.endsAt, signal }),
+    });
+    if (outcome.ended === undefined) return outcome.code;
+    kept.forget(held.id);
+    restore();
+    const { notePaint } = terminal;
+    terminal.note(
+      `${notePaint('yellow', '!')} ${visible(held.credential.entitlement)} has ended (${visible(outcome.ended)}), and the command with it.`,
+    );
+    return EXIT.grantEnded;
+  } catch (error) {
+    if (!(error instanceof CannotRun)) throw error;
+    report(terminal, error, now());
+    return error.exitCode;
+  }
+}
+
+/** What the command needs: kept since the last time, or picked up now. */
+async function hold(context: Context, text: string): Promise<Held> {
+  const { api, connection, signal } = context;
+  try {
+    const id = await grantId(api, text, 'mine');
+    const grant = await ready(context, await api.get<GrantLife>(`/v1/grants/${id}`));
+    return { id, credential: await keptOrPickedUp(connection, grant), away: false };
+  } catch (error) {
+    if (signal.aborted || !isAway(error)) throw error;
+    const [id, ...others] = connection.kept.named(text);
+    const credential = id === undefined || others.length > 0 ? undefined : connection.kept.find(id);
+    if (id === undefined || !credential) throw error;
+    return { id, credential, away: true };
+  }
+}
+
+async function ready(context: Context, grant: GrantLife): Promise<GrantLife> {
+  const isMade = ({ state }: Grant): boolean => state !== 'scheduled' && state !== 'activating';
+  const { api, connection, signal, terminal } = context;
+  const path = `/v1/grants/${grant.id}`;
+  const made = isMade(grant)
+    ? grant
+    : await progress(terminal, 'making the access ready', () =>
+        waitUntil<GrantLife>({ api, path, signal, until: isMade, everyMs: 250 }),
+      );
+  if (made.state === 'active') return made;
+  connection.kept.forget(made.id);
+  throw ended(context, made.entitlement);
+}
+
+function ended(context: Context, entitlement: string): Failure {
+  return new Failure({
+    kind: 'conflict',
+    code: 'cli.grant_ended',
+    message: `the grant on ${entitlement} has ended`,
+    advice: `Ask again: \`${context.suggest(`request ${entitlement}`)}\`.`,
+  });
+}

@@ -1,0 +1,204 @@
+import type { Command } from 'commander';
+import type { Context } from '../context';
+import { Interrupted, ProblemReply, UsageError } from '../failure';
+import type { Act } from '../act';
+import { pickUp, replaceCredential } from '../service/credentials';
+import { eitherId, grantId } from '../service/resolve';
+import type { AccessRequest, Grant, GrantLife, PickedUp } from '../service/shapes';
+import { isAway, unlessAway, waitUntil } from '../service/waiting';
+import { untilInterrupted, watch } from '../terminal/live';
+import { progress } from '../terminal/progress';
+import { pairs, table } from '../terminal/table';
+import { clockTime, relative } from '../terminal/times';
+import { visible, visibleLines } from '../terminal/visible';
+import { grantLifeWords, requestLifeWords } from './life';
+import { listOptions, parseLimit, type ListOptions } from './list-options';
+import { endWords, grantStateCell, short } from './words';
+
+interface GrantsOptions extends ListOptions {
+  readonly watch?: boolean;
+  readonly all?: boolean;
+  readonly mine?: boolean;
+}
+
+/** How long the proof of an end is waited for. */
+const PROOF_MS = 10_000;
+
+const GRANT = 'its id, the beginning of it, or target/entitlement for your one live grant';
+
+export function addGrantCommands(program: Command, act: Act): void {
+  listOptions(
+    program
+      .command('grants')
+      .description('list live grants, and when they end')
+      .option('--watch', 'go on and count down, until Ctrl-C')
+      .option('--all', 'those that have ended too')
+      .option('--mine', 'only your own'),
+  ).action(act<[], GrantsOptions>(grants));
+  program
+    .command('show')
+    .description('show the whole life of a grant or a request, with its evidence')
+    .argument('<id>', 'of a grant or a request, or the beginning of it')
+    .action(act<[string]>(show));
+  program
+    .command('credential')
+    .description('pick up what a grant hands over: once')
+    .argument('<grant>', GRANT)
+    .option('--replace', 'when what was picked up got lost: a new one, and the old one stops')
+    .action(act<[string], { replace?: boolean }>(credential));
+  program
+    .command('done')
+    .description('give a grant back before it ends')
+    .argument('<grant>', GRANT)
+    .action(act<[string]>(done));
+  program
+    .command('revoke')
+    .description("end somebody's grant now")
+    .argument('<grant>', 'its id, or the beginning of it')
+    .action(act<[string]>(revoke));
+}
+
+async function grants(context: Context, options: GrantsOptions): Promise<void> {
+  const { api, signal, terminal } = context;
+  const limit = parseLimit(options);
+  const query = { ...(options.all !== true && { state: 'live' }), ...(options.mine === true && { mine: true }) };
+  const look = (): Promise<Grant[]> => api.all<Grant>('/v1/grants', query, limit);
+  const draw = (items: readonly Grant[]): string[] => grantTable(items, context);
+  if (options.watch !== true) {
+    const items = await look();
+    return terminal.show({ items }, () => draw(items));
+  }
+  await untilInterrupted(() =>
+    watch(terminal, {
+      look: () => unlessAway(look),
+      draw,
+      line: (grant) =>
+        [short(grant.id), visible(grant.entitlement), grant.state, endWords(grant, api.now())].join('  '),
+      state: ({ state, endsAt }) => `${state} ${endsAt}`,
+      signal,
+    }),
+  );
+}
+
+function grantTable(items: readonly Grant[], { api, terminal }: Context): string[] {
+  if (items.length === 0) return ['No grants.'];
+  const now = api.now();
+  return table(
+    [
+      { title: 'ID' },
+      { title: 'WHAT', shrinkTo: 12 },
+      { title: 'WHO', shrinkTo: 6 },
+      { title: 'STATE' },
+      { title: 'END', shrinkTo: 12 },
+    ],
+    items.map((grant) => [
+      { text: short(grant.id), colour: 'bold' },
+      grant.entitlement,
+      grant.holder.name,
+      grantStateCell(grant),
+      grant.state === 'stuck' ? { text: endWords(grant, now), colour: 'red' } : endWords(grant, now),
+    ]),
+    { paint: terminal.paint, width: terminal.width },
+  );
+}
+
+async function show(context: Context, _: object, text: string): Promise<void> {
+  const { api, terminal } = context;
+  const found = await eitherId(api, text);
+  const life = typeof found === 'string' ? await grantOrRequest(api, found) : await fetchOne(api, found);
+  terminal.show(life.value, () =>
+    life.kind === 'grant'
+      ? grantLifeWords(life.value, terminal.paint, api.now())
+      : requestLifeWords(life.value, terminal.paint, api.now()),
+  );
+}
+
+type Shown = { kind: 'grant'; value: GrantLife } | { kind: 'request'; value: AccessRequest };
+
+async function fetchOne(api: Context['api'], { kind, id }: { kind: 'grant' | 'request'; id: string }): Promise<Shown> {
+  return kind === 'grant'
+    ? { kind, value: await api.get<GrantLife>(`/v1/grants/${id}`) }
+    : { kind, value: await api.get<AccessRequest>(`/v1/requests/${id}`) };
+}
+
+async function grantOrRequest(api: Context['api'], id: string): Promise<Shown> {
+  try {
+    return await fetchOne(api, { kind: 'grant', id });
+  } catch (error) {
+    if (!(error instanceof ProblemReply) || error.kind !== 'not_found') throw error;
+    return fetchOne(api, { kind: 'request', id });
+  }
+}
+
+async function credential(context: Context, { replace }: { replace?: boolean }, text: string): Promise<void> {
+  const { api, terminal } = context;
+  const id = await grantId(api, text, 'mine');
+  const picked =
+    replace === true
+      ? await progress(terminal, 'replacing the credential', () =>
+          replaceCredential(context.connection, id, context.signal),
+        )
+      : await pickUp(context.connection, id);
+  terminal.show(withoutOurs(picked), () => credentialWords(context, picked));
+}
+
+const withoutOurs = ({ fields, environment, files, endsAt }: PickedUp): PickedUp => ({
+  fields,
+  environment,
+  ...(files && { files }),
+  endsAt,
+});
+
+function credentialWords({ terminal, now }: Context, { fields, endsAt }: PickedUp): string[] {
+  return [
+    ...pairs(
+      Object.entries(fields).map(([name, value]) => [visible(name), visibleLines(value)] as const),
+      terminal.paint,
+    ),
+    ...pairs([['until', `${clockTime(endsAt, now)} (${relative(endsAt, now)})`]], terminal.paint),
+  ];
+}
+
+async function done(context: Context, _: object, text: string): Promise<void> {
+  const { api, connection } = context;
+  const id = await grantId(api, text, 'mine');
+  const grant = await api.post<GrantLife>(`/v1/grants/${id}/release`);
+  connection.kept.forget(id);
+  await sayEnd(context, grant, `${visible(grant.entitlement)} is given back`);
+}
+
+async function revoke(context: Context, _: object, text: string): Promise<void> {
+  if (text.includes('/')) throw new UsageError('which grant?', `Its id: \`${context.suggest('grants')}\` shows it.`);
+  const { api } = context;
+  const id = await grantId(api, text, 'any');
+  const grant = await api.post<GrantLife>(`/v1/grants/${id}/revocation`);
+  await sayEnd(context, grant, `${visible(grant.entitlement)} of ${visible(grant.holder.name)} is revoked`);
+}
+
+/** Its end is decided; whether it is proven a moment is waited for. */
+async function sayEnd(context: Context, grant: GrantLife, what: string): Promise<void> {
+  const { api, signal, terminal } = context;
+  const { evidence: _, ...ended } = await progress(terminal, `${what}; ending it at the target`, () =>
+    waitUntil<GrantLife>({
+      api,
+      signal,
+      path: `/v1/grants/${grant.id}`,
+      until: ({ state }) => state === 'ended' || state === 'stuck',
+      everyMs: 250,
+      patienceMs: PROOF_MS,
+    }).catch((error: unknown) => {
+      // The end is decided, whoever waits for the proof or does not.
+      if (error instanceof Interrupted || isAway(error)) return grant;
+      throw error;
+    }),
+  );
+  terminal.show(ended, () => {
+    if (ended.state === 'ended')
+      return [
+        `${terminal.paint('green', '✓')} ${what}. The end is proven: ${context.suggest(`show ${short(grant.id)}`)}`,
+      ];
+    return [
+      `${terminal.paint('yellow', '!')} ${what}, and its end is not proven yet (${ended.state}): ${context.suggest(`show ${short(grant.id)}`)}`,
+    ];
+  });
+}

@@ -1,0 +1,147 @@
+import type { AccessRequest, Evidence, Grant, GrantLife } from '../service/shapes';
+import type { Paint } from '../terminal/paint';
+import { pairs } from '../terminal/table';
+import { exactTime, lateness, relative } from '../terminal/times';
+import { visible, visibleLines } from '../terminal/visible';
+import { decisionWords, durationWords, endingWords, grantStateCell, requestStateCell, verdictWord } from './words';
+
+type Entry = readonly [string, string | readonly string[]];
+
+/** A grant from beginning to proof. */
+export function grantLifeWords(grant: GrantLife, paint: Paint, now: number): string[] {
+  const life = pairs(
+    [
+      ['grant', paint('bold', grant.id)],
+      ['what', visible(grant.entitlement)],
+      ['who', visible(grant.holder.name)],
+      ['state', painted(grantStateCell(grant), paint)],
+      ['request', grant.requestId],
+      ['how long', durationWords(grant.durationSeconds)],
+      ['how it ends', endingWords(grant.ending)],
+      ...credentialEntry(grant, now),
+    ],
+    paint,
+  );
+  return [
+    ...life,
+    '',
+    ...pairs(times(grant, now), paint),
+    ...(grant.failure === null ? [] : ['', `  ${paint('red', visible(grant.failure))}`]),
+    ...(isWaiting(grant) ? ['', `  ${paint('yellow', deadlineOfTarget(grant))}`] : []),
+    ...leftovers(grant, paint),
+    ...grant.evidence.flatMap((each) => ['', ...evidenceWords(each, paint)]),
+  ];
+}
+
+const isWaiting = ({ state }: Grant): boolean => state === 'ending' || state === 'stuck';
+
+/** What holds while the end is not proven yet. */
+function deadlineOfTarget({ ending, endsAt }: Grant): string {
+  return ending.enforcedBy === 'curfew'
+    ? 'Its end is not proven yet. Curfew goes on trying; the target itself ends nothing.'
+    : `Its end is not proven yet. Curfew goes on trying; the target itself lets nobody in after ${exactTime(endsAt)}.`;
+}
+
+function credentialEntry({ credential }: Grant, now: number): Entry[] {
+  if (!credential) return [];
+  const { version, state, pickedUpAt, pickedUpFrom } = credential;
+  const words = [
+    `${visible(state.replaceAll('_', ' '))}${version > 1 ? `, the ${version - 1}. replacement` : ''}`,
+    ...(pickedUpAt === null
+      ? []
+      : [
+          `picked up ${relative(pickedUpAt, now)}, at ${exactTime(pickedUpAt)}${pickedUpFrom === null ? '' : ` from ${visible(pickedUpFrom)}`}`,
+        ]),
+  ];
+  return [['credential', words]];
+}
+
+function times(grant: Grant, now: number): Entry[] {
+  const late = grant.lateMs === null ? '' : ` (${lateness(grant.lateMs)} after the deadline)`;
+  const all: readonly (readonly [string, string | null, string?])[] = [
+    ['made', grant.createdAt],
+    ['begun', grant.activatedAt],
+    ...(grant.activatedAt === null ? [['begins by', grant.activateBy] as const] : []),
+    ['deadline', grant.endsAt, grant.endedAt === null ? ` (${relative(grant.endsAt, now)})` : ''],
+    [`end decided`, grant.endingAt, `${grant.endReason === null ? '' : `, ${grant.endReason}`}${late}`],
+    ['stuck', grant.stuckAt],
+    ['end proven', grant.endedAt, provenAfter(grant)],
+  ];
+  return all.flatMap(([name, instant, more = '']) => (instant === null ? [] : [[name, exactTime(instant) + more]]));
+}
+
+function provenAfter({ endingAt, endedAt }: Grant): string {
+  if (endingAt === null || endedAt === null) return '';
+  return ` (${lateness(Date.parse(endedAt) - Date.parse(endingAt))} later)`;
+}
+
+function leftovers({ leftovers: items }: Grant, paint: Paint): string[] {
+  if (items.length === 0) return [];
+  return [
+    '',
+    `  ${paint('yellow', 'Left over, without power; tidying is tried again:')}`,
+    ...items.map(({ what, why }) => `    ${visible(what)}: ${visible(why)}`),
+  ];
+}
+
+const TITLES = { issue: 'Made and tried', end: 'Ended', proof: 'Proven', tidy: 'Tidied' } as const;
+
+/** What was done and seen at the target. */
+function evidenceWords({ kind, at, body }: Evidence, paint: Paint): string[] {
+  return [
+    `  ${paint('bold', TITLES[kind])} ${paint('dim', exactTime(at))}`,
+    ...bodyWords(kind, body, paint).map((line) => `    ${line}`),
+  ];
+}
+
+function bodyWords(kind: Evidence['kind'], body: Evidence['body'], paint: Paint): string[] {
+  const { steps, checks } = body;
+  if (kind === 'proof' && Array.isArray(checks)) return checks.flatMap((check: unknown) => checkWords(check, paint));
+  if (kind !== 'issue' && Array.isArray(steps))
+    return steps.length === 0 ? ['nothing was left to do'] : steps.map((step) => visible(step));
+  return Object.entries(body).map(
+    ([name, value]) =>
+      `${paint('dim', visible(name))} ${visible(typeof value === 'string' ? value : JSON.stringify(value))}`,
+  );
+}
+
+function checkWords(check: unknown, paint: Paint): string[] {
+  const { check: what, verdict, answer } = check as Record<string, unknown>;
+  const mark =
+    verdict === 'ended' ? paint('green', '✓') : verdict === 'alive' ? paint('red', '✗') : paint('yellow', '?');
+  return [`${mark} ${visible(what)}`, `  ${paint('dim', visible(answer))}`];
+}
+
+/** A request from question to outcome. */
+export function requestLifeWords(request: AccessRequest, paint: Paint, now: number): string[] {
+  const decided: Entry[] = request.decisions.map(({ by, verdict, at }, i) => [
+    i === 0 ? 'decisions' : '',
+    `${exactTime(at)}  ${verdictWord(verdict)} by ${by === null ? 'the policies' : visible(by.name)}`,
+  ]);
+  return pairs(
+    [
+      ['request', paint('bold', request.id)],
+      ['state', painted(requestStateCell(request), paint)],
+      ['who', visible(request.requester.name)],
+      ['what', request.entitlements.map(visible)],
+      ['how long', durationWords(request.durationSeconds)],
+      ['why', visibleLines(request.reason ?? '(erased)')],
+      ['asked', exactTime(request.createdAt)],
+      ...(request.state === 'pending'
+        ? ([
+            ['lapses', `${exactTime(request.lapsesAt)} (${relative(request.lapsesAt, now)})`],
+            ['decides', decisionWords(request)],
+          ] satisfies Entry[])
+        : decided),
+      ...request.grants.map(({ id, state, entitlement }, i): Entry => [
+        i === 0 ? 'grants' : '',
+        `${id}  ${visible(entitlement)}  ${visible(state)}`,
+      ]),
+      ['policies', `version ${request.policyVersion.slice(0, 12)}`],
+    ],
+    paint,
+  );
+}
+
+const painted = (cell: ReturnType<typeof grantStateCell>, paint: Paint): string =>
+  typeof cell === 'string' ? cell : paint(cell.colour, cell.text);

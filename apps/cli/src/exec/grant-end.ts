@@ -1,0 +1,49 @@
+import { ProblemReply } from '../failure';
+import { sleep } from '../sleep';
+import type { Grant } from '../service/shapes';
+
+const TICK_MS = 1_000;
+const POLL_MS = 2_000;
+
+export interface GrantEndWatch {
+  /** The grant as the service sees it now. */
+  readonly look: () => Promise<Grant>;
+  /** The service's time, in milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly endsAt: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Resolves when the grant has ended, with the reason: at its deadline, whether the service answers or not, and before it
+ * when the service says so.
+ */
+export async function grantEnd(watch: GrantEndWatch): Promise<string> {
+  const deadline = { at: Date.parse(watch.endsAt) };
+  return Promise.race([atDeadline(watch, deadline), endedEarly(watch, deadline)]);
+}
+
+async function atDeadline({ now, signal }: GrantEndWatch, deadline: { readonly at: number }): Promise<string> {
+  for (;;) {
+    const left = deadline.at - now();
+    if (left <= 0) return 'expired';
+    await sleep(Math.min(left, TICK_MS), signal);
+  }
+}
+
+const LIVE: readonly string[] = ['scheduled', 'activating', 'active'];
+
+async function endedEarly({ look, signal }: GrantEndWatch, deadline: { at: number }): Promise<string> {
+  for (;;) {
+    await sleep(POLL_MS, signal);
+    try {
+      const { state, endsAt, endReason } = await look();
+      if (!LIVE.includes(state)) return endReason ?? 'ended';
+      // It may have been extended.
+      deadline.at = Date.parse(endsAt);
+    } catch (error) {
+      // What cannot be seen any more has ended. Anything else says nothing: the deadline counts.
+      if (error instanceof ProblemReply && error.kind === 'not_found') return 'ended';
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { constants } from 'node:os';
+import { EXIT } from '../exit-codes';
+import { Failure } from '../failure';
+import type { Surroundings } from '../context';
+
+const GRACE_MS = 5_000;
+
+export interface Run {
+  readonly command: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
+  readonly passSignals: Surroundings['passSignals'];
+  /** Resolves when the child may not go on. */
+  readonly end: (signal: AbortSignal) => Promise<string>;
+}
+
+export interface Outcome {
+  /** The child's own code, or 128 and its signal's number. */
+  readonly code: number;
+  /** Why it was ended, when it was. */
+  readonly ended?: string;
+}
+
+/** Runs a command until it is done, or until it may not go on: then it is told to stop, and made to 5 s later. */
+export async function runChild({ command, environment, passSignals, end }: Run): Promise<Outcome> {
+  const [name = '', ...words] = command;
+  const child = spawn(name, words, { stdio: 'inherit', env: environment });
+  const takeBack = passSignals((signal) => void child.kill(signal));
+  const over = new AbortController();
+  let ended: string | undefined;
+  let forced: NodeJS.Timeout | undefined;
+  const ending = (async () => {
+    const reason = await end(over.signal);
+    if (over.signal.aborted) return;
+    ended = reason;
+    child.kill('SIGTERM');
+    // A stopped child takes its signal when it goes on.
+    child.kill('SIGCONT');
+    forced = setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
+  })().catch(() => undefined);
+  try {
+    const code = await exitOf(child, name);
+    return { code, ...(ended !== undefined && { ended }) };
+  } finally {
+    over.abort();
+    clearTimeout(forced);
+    takeBack();
+    await ending;
+  }
+}
+
+function exitOf(child: ChildProcess, name: string): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  child.once('error', (error: NodeJS.ErrnoException) => reject(new CannotRun(name, error)));
+  child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+  return promise;
+}
+
+/** The command did not even begin. */
+export class CannotRun extends Failure {
+  readonly exitCode: number;
+
+  constructor(name: string, cause: NodeJS.ErrnoException) {
+    const absent = cause.code === 'ENOENT';
+    super({
+      kind: 'invalid',
+      code: absent ? 'cli.command_not_found' : 'cli.command_not_executable',
+      message: absent ? `there is no command ${name}` : `${name} cannot be executed`,
+      advice: 'What you picked up is kept until the grant ends: try again with another command.',
+      cause,
+    });
+    this.exitCode = absent ? EXIT.commandNotFound : EXIT.cannotExecute;
+  }
+}

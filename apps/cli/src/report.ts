@@ -1,0 +1,75 @@
+import { AppError } from '@app/kernel';
+import { EXIT, exitCodeOf } from './exit-codes';
+import { Interrupted, ProblemReply } from './failure';
+import type { Terminal } from './terminal/terminal';
+import { clockTime } from './terminal/times';
+import { visible } from './terminal/visible';
+
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+
+/** Says what went wrong, and what to do about it. @returns the exit code */
+export function report(terminal: Terminal, error: unknown, now: number): number {
+  if (error instanceof Interrupted) return EXIT.interrupted;
+  const known = error instanceof AppError ? error : internal(error);
+  if (terminal.json) terminal.note(JSON.stringify(problemOf(known)));
+  else terminal.note(...wordsOf(terminal, known, now));
+  return exitCodeOf(known.kind);
+}
+
+function wordsOf({ notePaint: paint }: Terminal, error: AppError, now: number): string[] {
+  const facts = Object.entries(error.details).flatMap(([name, value]) => {
+    const text = shownDetail(value, now);
+    return text === undefined ? [] : [`  ${paint('dim', wordsFor(name))} ${text}`];
+  });
+  const id = error instanceof ProblemReply ? error.requestId : undefined;
+  return [
+    `${paint('red', '✗')} ${visible(error.message)}`,
+    ...(error.advice === undefined ? [] : [`  ${visible(error.advice)}`]),
+    ...facts,
+    ...(id === undefined ? [] : [paint('dim', `  request id ${visible(id)}`)]),
+  ];
+}
+
+/** Values that can be shown in a line; the rest is in the advice or for `--json`. */
+function shownDetail(value: unknown, now: number): string | undefined {
+  if (typeof value === 'string' && INSTANT.test(value)) return clockTime(value, now);
+  if (typeof value === 'string' || typeof value === 'number') return visible(value);
+  if (Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'string'))
+    return visible(value.join(', '));
+  return undefined;
+}
+
+/** `pickedUpAt` → `picked up at` */
+const wordsFor = (name: string): string => visible(name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`));
+
+function problemOf(error: AppError): Record<string, unknown> {
+  const reply = error instanceof ProblemReply ? error : undefined;
+  return {
+    type: reply?.type ?? `urn:curfew:problem:${error.code}`,
+    title: error.message,
+    ...(reply && { status: reply.status }),
+    code: error.code,
+    ...(error.advice !== undefined && { detail: error.advice }),
+    ...(reply?.requestId !== undefined && { requestId: reply.requestId }),
+    ...(Object.keys(error.details).length > 0 && { details: error.details }),
+  };
+}
+
+/** Something nobody thought of. What foreign errors say may quote what they worked on: name and code do. */
+function internal(error: unknown): AppError {
+  const system = error as NodeJS.ErrnoException;
+  const isSystem = error instanceof Error && typeof system.code === 'string' && typeof system.syscall === 'string';
+  return new AppError({
+    kind: 'internal',
+    code: 'cli.internal',
+    message: isSystem
+      ? `${system.code}${system.path === undefined ? '' : `: ${system.path}`}`
+      : 'something in curfew itself went wrong',
+    advice: isSystem
+      ? 'The system refused this.'
+      : `It is a fault: ${error instanceof Error ? `${error.name} ${stackTop(error)}` : typeof error}`,
+    cause: error,
+  });
+}
+
+const stackTop = (error: Error): string => /\n\s+(at .*)/.exec(error.stack ?? '')?.[1] ?? '';

@@ -1,0 +1,100 @@
+import { Failure, UsageError } from '../failure';
+import type { Api } from './api';
+import type { AccessRequest, Grant } from './shapes';
+
+const WHOLE = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const PREFIX = /^[0-9a-f][0-9a-f-]{3,35}$/;
+const ENTITLEMENT = /^[a-z0-9][a-z0-9._-]*\/[a-z0-9][a-z0-9._-]*$/;
+
+export const isEntitlement = (text: string): boolean => text.length <= 127 && ENTITLEMENT.test(text);
+
+/** What people may write for an id: all of it, or its beginning where that is only one. */
+function parseId(text: string): string {
+  const id = text.toLowerCase();
+  if (WHOLE.test(id) || PREFIX.test(id)) return id;
+  throw new UsageError(
+    `not an id: ${text.slice(0, 60)}`,
+    'The first 4 characters or more of an id do, as the lists show it.',
+  );
+}
+
+/** The id of a grant: an id, its beginning, or `target/entitlement` for the one live grant of mine. */
+export async function grantId(api: Api, text: string, whose: 'mine' | 'any'): Promise<string> {
+  if (isEntitlement(text)) return liveGrantOn(api, text);
+  const id = parseId(text);
+  if (WHOLE.test(id)) return id;
+  const mine = whose === 'mine' ? { mine: true } : {};
+  // Those that live are few, and most often meant.
+  const live = matching(await api.all<Grant>('/v1/grants', { ...mine, state: 'live' }), id);
+  return only(live.length > 0 ? live : matching(await api.all<Grant>('/v1/grants', mine), id), text, 'grant');
+}
+
+/** The id of a request: an id or its beginning. */
+export async function requestId(api: Api, text: string, box?: 'mine' | 'inbox'): Promise<string> {
+  const id = parseId(text);
+  if (WHOLE.test(id)) return id;
+  if (box !== undefined) {
+    const inBox = matching(await api.all<AccessRequest>('/v1/requests', { box, state: 'pending' }), id);
+    if (inBox.length > 0) return only(inBox, text, 'request');
+  }
+  return only(matching(await api.all<AccessRequest>('/v1/requests'), id), text, 'request');
+}
+
+/** A grant or a request, whichever has the id. */
+export async function eitherId(api: Api, text: string): Promise<{ kind: 'grant' | 'request'; id: string } | string> {
+  if (isEntitlement(text)) return { kind: 'grant', id: await liveGrantOn(api, text) };
+  const id = parseId(text);
+  if (WHOLE.test(id)) return id;
+  const grants = matching(await api.all<Grant>('/v1/grants'), id).map((grant) => ({
+    kind: 'grant' as const,
+    id: grant,
+  }));
+  const requests = matching(await api.all<AccessRequest>('/v1/requests'), id).map((request) => ({
+    kind: 'request' as const,
+    id: request,
+  }));
+  const found = [...grants, ...requests];
+  only(
+    found.map((each) => each.id),
+    text,
+    'grant or request',
+  );
+  return found[0] ?? id;
+}
+
+async function liveGrantOn(api: Api, entitlement: string): Promise<string> {
+  const live = await api.all<Grant>('/v1/grants', { mine: true, state: 'live' });
+  const on = live.filter((grant) => grant.entitlement === entitlement);
+  // One that ends is of no use to somebody who has another.
+  const usable = on.filter(({ state }) => state !== 'ending' && state !== 'stuck');
+  const candidates = usable.length > 0 ? usable : on;
+  if (candidates.length === 0)
+    throw new Failure({
+      kind: 'not_found',
+      code: 'cli.no_live_grant',
+      message: `you have no live grant on ${entitlement}`,
+      advice: `Ask for one: \`curfew request ${entitlement}\`.`,
+    });
+  return only(
+    candidates.map(({ id }) => id),
+    entitlement,
+    'grant',
+  );
+}
+
+const matching = (items: readonly { id: string }[], prefix: string): string[] =>
+  items.flatMap(({ id }) => (id.startsWith(prefix) ? [id] : []));
+
+function only(ids: readonly string[], text: string, noun: string): string {
+  const [first, ...others] = ids;
+  if (first === undefined)
+    throw new Failure({
+      kind: 'not_found',
+      code: 'cli.no_such_id',
+      message: `no ${noun} of yours begins with ${text}`,
+      advice: 'The lists show what there is; a whole id finds what they do not reach.',
+    });
+  if (others.length > 0)
+    throw new UsageError(`${ids.length} of them begin with ${text}`, `Say which: ${ids.slice(0, 5).join(', ')}.`);
+  return first;
+}

@@ -1,0 +1,81 @@
+import type { PickedUp } from '../service/shapes';
+import type { PrivateFolder } from './private-files';
+
+/** A credential that was picked up, as it is kept until its grant ends. */
+export interface KeptCredential extends PickedUp {
+  /** `target/entitlement` */
+  readonly entitlement: string;
+  /** The version that the grant said it was. */
+  readonly version: number;
+  /** How far the service's clock was ahead of this machine's at pick-up, in milliseconds. */
+  readonly aheadMs: number;
+}
+
+const FOLDER = 'credentials';
+const FILE = 'credential.json';
+const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The credentials that this profile has picked up, a folder for each grant. */
+export class KeptCredentials {
+  readonly #folder: PrivateFolder;
+
+  constructor(profile: PrivateFolder) {
+    this.#folder = profile.folder(FOLDER);
+  }
+
+  find(grantId: string): KeptCredential | undefined {
+    const text = this.#of(grantId).read(FILE);
+    if (text === undefined) return undefined;
+    try {
+      const kept = JSON.parse(text) as KeptCredential;
+      return typeof kept.endsAt === 'string' && typeof kept.version === 'number' ? kept : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The grants that a text names: an entitlement, or the beginning of an id. */
+  named(text: string): string[] {
+    return this.#folder
+      .list()
+      .filter((id) => ID.test(id) && (id.startsWith(text) || this.find(id)?.entitlement === text));
+  }
+
+  keep(grantId: string, credential: KeptCredential): void {
+    this.#of(grantId).write(FILE, JSON.stringify(credential));
+  }
+
+  /** Writes what the client wants as a file. @returns its path */
+  keepFile(grantId: string, variable: string, content: string): string {
+    const folder = this.#of(grantId);
+    folder.write(variable, content);
+    return folder.file(variable);
+  }
+
+  forget(grantId: string): void {
+    this.#folder.remove(folderName(grantId));
+  }
+
+  forgetAll(): void {
+    for (const name of this.#folder.list()) this.#folder.remove(name);
+  }
+
+  /** Forgets what cannot work any more. */
+  forgetEnded(now: number): void {
+    for (const grantId of this.#folder.list()) {
+      if (!ID.test(grantId)) continue;
+      const kept = this.find(grantId);
+      if (!kept || Date.parse(kept.endsAt) <= now) this.forget(grantId);
+    }
+  }
+
+  #of(grantId: string): PrivateFolder {
+    return this.#folder.folder(folderName(grantId));
+  }
+}
+
+/** An id comes from the service: it must not lead anywhere else. */
+function folderName(grantId: string): string {
+  if (!ID.test(grantId)) throw new RangeError('the id of a grant is a UUID');
+  return grantId;
+}
