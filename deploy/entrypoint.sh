@@ -1,0 +1,13 @@
+#!/bin/sh
+# Which process this container is; what follows the word is its own.
+set -eu
+
+case ${1-} in
+  api | worker | timekeeper | migrate | cli) app=$1 ;;
+  *)
+    printf 'usage: api | worker | timekeeper | migrate | cli <command>\n' >&2
+    exit 2
+    ;;
+esac
+shift
+exec node --enable-source-maps "dist/apps/$app/main.js" "$@"
