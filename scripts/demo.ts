@@ -1,0 +1,88 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { paths, thisClone, type Clone } from './clone.ts';
+import { Person } from './demo/person.ts';
+import { tellStory } from './demo/story.ts';
+import { Failure } from './failure.ts';
+import { readJson } from './private-file.ts';
+import { isRunning, readRun } from './run-file.ts';
+import { runScript } from './script.ts';
+import type { Terminal } from './terminal.ts';
+import { waitFor } from './waiting.ts';
+
+const START_MS = 120_000;
+
+interface DemoFile {
+  readonly accounts: readonly { readonly subject: string; readonly password: string }[];
+}
+
+/** Tells the story of one grant on the service of this clone; starts it, and stops it again, when it does not run. */
+async function main(terminal: Terminal): Promise<number> {
+  const clone = thisClone(process.env);
+  const own = isReady(clone) ? undefined : await start(clone, terminal);
+  // Nobody's own sign-ins are touched.
+  const state = mkdtempSync(join(tmpdir(), 'curfew-demo-'));
+  try {
+    const environment = { ...process.env, CURFEW_HOME: clone.home, XDG_STATE_HOME: state, NO_COLOR: '1' };
+    const people = ['ada', 'ben', 'cleo'].map((name) => new Person(clone, name, environment));
+    await terminal.step(
+      'Signing ada, ben and cleo in',
+      () => Promise.all(people.map((person) => person.signIn(passwordOf(clone, person.profile)))),
+      (_, seconds) => `ada, ben and cleo signed in through OpenID Connect in ${seconds} s`,
+    );
+    const [ada, ben, cleo] = people;
+    if (!ada || !ben || !cleo) throw new Failure('the cast is not complete');
+    const broken = await tellStory({ ada, ben, cleo }, terminal);
+    if (broken > 0) throw new Failure(`${broken} promises were broken`);
+    terminal.done('Every promise was kept');
+    return 0;
+  } finally {
+    rmSync(state, { recursive: true, force: true });
+    await stop(own);
+  }
+}
+
+const isReady = (clone: Clone): boolean => isRunning(clone) && readRun(clone)?.processes.api?.state === 'ready';
+
+async function start(clone: Clone, terminal: Terminal): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [join(clone.root, 'scripts', 'start.ts')], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text));
+  const ended = new Promise<'ended'>((resolve) => child.once('exit', () => resolve('ended')));
+  const ready = waitFor(() => (allReady(clone) ? ('ready' as const) : undefined), START_MS, 50);
+  await terminal.step(
+    'Starting Curfew',
+    async () => {
+      if ((await Promise.race([ended, ready])) !== 'ready')
+        throw new Failure('Curfew did not start', said.trim().split('\n'));
+    },
+    (_, seconds) => `Curfew started in ${seconds} s`,
+  );
+  return child;
+}
+
+function allReady(clone: Clone): boolean {
+  const processes = Object.values(readRun(clone)?.processes ?? {});
+  return processes.length === 3 && processes.every(({ state }) => state === 'ready');
+}
+
+async function stop(child: ChildProcess | undefined): Promise<void> {
+  if (!child || child.exitCode !== null) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGINT');
+  await ended;
+}
+
+function passwordOf(clone: Clone, subject: string): string {
+  const file = readJson(paths.demo(clone)) as DemoFile | undefined;
+  const account = file?.accounts.find((each) => each.subject === subject);
+  if (!account)
+    throw new Failure('there are no demo accounts here', ['The demo needs them: start with CURFEW_DEMO=1.']);
+  return account.password;
+}
+
+await runScript(main);

@@ -1,0 +1,57 @@
+import { execFile, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Clone } from '../clone.ts';
+import { Browser, signInWith } from './browser.ts';
+
+/** Somebody who works with Curfew through its command line, with a state folder of their own. */
+export class Person {
+  readonly profile: string;
+  readonly #clone: Clone;
+  readonly #environment: NodeJS.ProcessEnv;
+
+  constructor(clone: Clone, profile: string, environment: NodeJS.ProcessEnv) {
+    this.#clone = clone;
+    this.profile = profile;
+    this.#environment = environment;
+  }
+
+  /** Signs in through the device flow; the demo plays the browser. */
+  async signIn(password: string): Promise<void> {
+    const login = spawn(this.#command, this.#words(['login']), {
+      env: this.#environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const ended = new Promise<number | null>((resolve, reject) => login.once('error', reject).once('close', resolve));
+    login.stdout.resume();
+    for await (const line of createInterface({ input: login.stderr })) {
+      const address = /https?:\/\/\S+/.exec(line)?.[0];
+      if (address) await signInWith(new Browser(), address, { account: this.profile, password });
+    }
+    const code = await ended;
+    if (code !== 0) throw new Error(`${this.profile} could not sign in: exit code ${code}`);
+  }
+
+  /** Runs a command and returns the JSON it prints. @throws with what it said when it fails */
+  async run<T = unknown>(...words: string[]): Promise<T> {
+    const { code, out, said } = await this.attempt(...words);
+    if (code !== 0) throw new Error(`curfew ${words.join(' ')} ended with ${code}: ${said}`);
+    return JSON.parse(out) as T;
+  }
+
+  /** Runs a command that may fail. */
+  attempt(...words: string[]): Promise<{ code: number; out: string; said: string }> {
+    return new Promise((resolve) => {
+      execFile(this.#command, [...this.#words(words), '--json'], { env: this.#environment }, (error, out, said) => {
+        resolve({ code: error ? Number(error.code ?? 1) : 0, out, said });
+      });
+    });
+  }
+
+  get #command(): string {
+    return `${this.#clone.root}/curfew`;
+  }
+
+  #words(words: readonly string[]): string[] {
+    return ['--profile', this.profile, ...words];
+  }
+}
