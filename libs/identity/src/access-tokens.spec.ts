@@ -2,6 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { exportSPKI, generateKeyPair, importJWK, SignJWT, type JWTHeaderParameters, type JWTPayload } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Secret } from '@app/kernel';
+import { Sealer } from '@app/platform';
 import { anIdentityStage, type IdentityStage } from '../../../test/support/identity';
 import { AccessTokenRefused, AccessTokens, SigningKey, SigningKeys } from './index';
 
@@ -185,9 +186,26 @@ describe('SigningKeys', () => {
   afterAll(() => stage.close());
 
   it('makes one key between processes that start at once, and keeps it sealed', async () => {
-    const all = Array.from({ length: 8 }, () => new SigningKeys(stage.database, stage.sealer, stage.clock));
-    const ids = await Promise.all(all.map(async (keys) => (await keys.signing()).id));
-    expect(new Set(ids).size).toBe(1);
+    const gate = Promise.withResolvers<void>();
+    class SlowSealer extends Sealer {
+      async seal(value: Secret<string>, context: string) {
+        await gate.promise;
+        return stage.sealer.seal(value, context);
+      }
+      open = (sealed: Buffer, context: string) => stage.sealer.open(sealed, context);
+    }
+    const ids = Array.from({ length: 3 }, async () => {
+      const keys = new SigningKeys(stage.database, new SlowSealer(), stage.clock);
+      return (await keys.signing()).id;
+    });
+    // One is making it, and the others wait for that one.
+    await expect
+      .poll(() =>
+        stage.asOwner(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'`),
+      )
+      .toHaveLength(2);
+    gate.resolve();
+    expect(new Set(await Promise.all(ids)).size).toBe(1);
     const [row] = await stage.asOwner<{ private_sealed: Buffer; public_jwk: object }>('SELECT * FROM signing_keys');
     expect(row?.private_sealed.includes('"d"')).toBe(false);
     expect(Object.keys(row?.public_jwk ?? {})).not.toContain('d');

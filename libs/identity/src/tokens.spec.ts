@@ -21,6 +21,30 @@ describe('refresh tokens', () => {
     return JSON.parse(event?.canonical.toString() ?? '{}') as Record<string, string>;
   };
 
+  /** Holds the tokens of a sign-in, and lets go once so many wait for a lock. */
+  async function hold(signInId: string) {
+    const holder = new pg.Client({ connectionString: stage.test.urls.owner });
+    await holder.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM refresh_tokens WHERE sign_in_id = $1 FOR UPDATE', [signInId]);
+    const waiting = async () => {
+      const { rowCount } = await holder.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      return rowCount;
+    };
+    return {
+      letGoOnce: async (contenders: number) => {
+        await until(waiting, contenders);
+        await holder.query('COMMIT');
+        await holder.end();
+      },
+      waiting: (contenders: number) => until(waiting, contenders),
+    };
+  }
+  const until = (waiting: () => Promise<number | null>, contenders: number) =>
+    expect.poll(waiting, { timeout: 5_000 }).toBe(contenders);
+
   it('give the next pair, each once', async () => {
     const first = await aSignIn(stage);
     const second = await refresh(first.refreshToken);
@@ -56,27 +80,24 @@ describe('refresh tokens', () => {
 
   it('end the whole family when one is used twice in the same instant', async () => {
     const { id, refreshToken } = await aSignIn(stage);
-    const holder = new pg.Client({ connectionString: stage.test.urls.owner });
-    await holder.connect();
-    await holder.query('BEGIN');
-    await holder.query('SELECT FROM refresh_tokens WHERE sign_in_id = $1 FOR UPDATE', [id]);
+    const holding = await hold(id);
     const contenders = Promise.allSettled([refresh(refreshToken), refresh(refreshToken)]);
-    await expect
-      .poll(
-        async () =>
-          (
-            await holder.query(
-              `SELECT count(*)::integer AS waiting FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-            )
-          ).rows[0],
-        { timeout: 5_000 },
-      )
-      .toEqual({ waiting: 2 });
-    await holder.query('COMMIT');
-    await holder.end();
+    await holding.letGoOnce(2);
     const outcomes = await contenders;
     expect(outcomes.map((outcome) => outcome.status).toSorted()).toEqual(['fulfilled', 'rejected']);
     expect(await stateOf(id)).toEqual({ state: 'ended', end_reason: 'token_reused' });
+  });
+
+  it('leave nothing behind when somebody signs out in the middle of a refresh', async () => {
+    const { id, identityId, refreshToken } = await aSignIn(stage);
+    const holding = await hold(id);
+    const refreshing = refresh(refreshToken);
+    await holding.waiting(1);
+    const leaving = stage.signIns.signOut(stage.transact, { identityId, signInId: id });
+    await holding.letGoOnce(2);
+    await Promise.all([refreshing, leaving]);
+    expect(await stateOf(id)).toEqual({ state: 'ended', end_reason: 'signed_out' });
+    expect(await stage.asOwner('SELECT FROM refresh_tokens WHERE sign_in_id = $1', [id])).toEqual([]);
   });
 
   it('are refused when unknown, whatever they look like', async () => {

@@ -161,6 +161,9 @@ describe('a provider that errs, or somebody in its place', () => {
     clock.offsetMs = 30 * 86_400_000;
     expect(await token(0)).toBe('proven');
     expect(await token(-30 * 86_400)).toBe(REFUSED);
+    clock.offsetMs = -30 * 86_400_000;
+    expect(await token(0)).toBe('proven');
+    expect(await token(30 * 86_400)).toBe(REFUSED);
   });
 
   it('is not believed without a signature, or with one that our own secret or its public key could make', async () => {
