@@ -67,6 +67,7 @@ export const HOUSE_POLICIES: PolicyFiles = {
 
 /** The libraries on a real database, under the real roles of the processes, before a fake target. */
 export interface House {
+  readonly urls: TestDatabase['urls'];
   readonly api: DataSource;
   readonly worker: DataSource;
   readonly timekeeper: DataSource;
@@ -85,6 +86,8 @@ export interface House {
   readonly reconciler: Reconciler;
   /** Another worker, with leases of its own. */
   anotherWorker(): Reconciler;
+  /** What did not go through in the workers, in order. */
+  readonly failures: readonly unknown[];
   /** A person of the connection `test`, as they are after signing in. */
   person(subject: string, more?: { email?: string }): Promise<Asker>;
   /** A transaction as the api makes it. */
@@ -109,11 +112,16 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
   const recorder = new Recorder(api, commitments);
   const targets = new TargetsService(judge, providers, sealer, clock);
   const operations = new Operations(worker);
+  const failures: unknown[] = [];
   const aWorker = (ops: Operations): Reconciler => {
     const work = new Work(worker, ops, new Reach(worker, providers, sealer), new Recorder(worker));
     const workersJudge = new Judge(new PoliciesService(clock), commitments, clock);
     const activation = new Activation(work, workersJudge, { readable: sealer, proof: proofSealer });
-    const options = { stuckAfterSeconds: 1, retryCapSeconds: 1, onError: () => undefined };
+    const options = {
+      stuckAfterSeconds: 1,
+      retryCapSeconds: 1,
+      onError: (error: unknown) => void failures.push(error),
+    };
     return new Reconciler(work, { activation, ending: new Ending(work, proofSealer) }, clock, options);
   };
   const reconciler = aWorker(operations);
@@ -136,6 +144,7 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
   const password = new Secret(target.system().adminPassword);
   await recorder.run(act, (tx) => targets.add(tx, 'demo', { file, password }));
   return {
+    urls: test.urls,
     api,
     worker,
     timekeeper,
@@ -157,6 +166,7 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
     operations,
     reconciler,
     anotherWorker: () => aWorker(new Operations(worker)),
+    failures,
     person: (subject, more = {}) => aPerson(api, clock, subject, more),
     as: (asker, work) =>
       correlated(randomUUID(), () =>

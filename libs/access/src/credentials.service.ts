@@ -41,15 +41,14 @@ export class CredentialsService {
   /** The reply was lost: a new password on the same role, three times at most. The old one stops to work. */
   async replace(tx: Transaction, asker: Asker, grantId: string): Promise<OpenOperation> {
     const grant = await this.#activeGrant(tx, asker, grantId);
+    // The work before the credential, as whoever carries it out takes them. It is not asked for when what follows throws.
+    const work = { kind: 'replace', subjectId: grantId, correlation: currentCorrelation() ?? grantId } as const;
+    const operation = await Operations.requestWhenIdle(tx, work);
+    if (!operation) throw new NoReplacementLeft('under_way');
     const current = await this.#lockCurrent(tx, grant.id);
     if (current?.state !== 'picked_up') throw new NoReplacementLeft('not_picked_up');
     if (current.version >= MAX_VERSION) throw new NoReplacementLeft('used_up');
-    if (await Operations.isOpen(tx, grantId)) throw new NoReplacementLeft('under_way');
-    return Operations.request(tx, {
-      kind: 'replace',
-      subjectId: grantId,
-      correlation: currentCorrelation() ?? grantId,
-    });
+    return operation;
   }
 
   async #activeGrant(tx: Transaction, asker: Asker, id: string): Promise<Grant> {

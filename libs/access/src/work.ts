@@ -59,10 +59,16 @@ export class Work {
     private readonly recorder: Recorder,
   ) {}
 
-  /** A transaction of the worker's own, under the correlation of the operation. */
+  /**
+   * A transaction of the worker's own, under the correlation of the operation. It takes the grant before the operation, as
+   * whoever decides an end does: in the other order, an end and an outcome at once would be a deadlock.
+   */
   commit<T>(operation: Operation, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const act: Act = { actor: 'worker', channel: 'worker', correlation: operation.correlation };
-    return this.recorder.run(act, work);
+    return this.recorder.run(act, async (tx) => {
+      await tx.query('SELECT FROM grants WHERE id = $1 FOR NO KEY UPDATE', [operation.subjectId]);
+      return work(tx);
+    });
   }
 
   /** Keeps the lease while the target is spoken to. What a lost lease means is decided by the fence, not here. */

@@ -69,17 +69,23 @@ export class Operations {
     return row;
   }
 
+  /** Asks for work on a subject on which there is none: what is under way keeps its purpose. @returns nothing then */
+  static async requestWhenIdle(
+    tx: Transaction,
+    work: { kind: OperationKind; subjectId: string; correlation: string },
+  ): Promise<OpenOperation | undefined> {
+    const [row] = await tx.query<OpenOperation[]>(
+      `INSERT INTO operations (kind, subject_id, correlation) VALUES ($1, $2, $3)
+       ON CONFLICT (subject_id) WHERE finished_at IS NULL DO NOTHING RETURNING id, fence`,
+      [work.kind, work.subjectId, work.correlation],
+    );
+    if (row) requested.set(tx, [...Operations.requestedIn(tx), row]);
+    return row;
+  }
+
   /** What was asked for in a transaction: to ring for, once it is committed. */
   static requestedIn(tx: Transaction): readonly OpenOperation[] {
     return requested.get(tx) ?? [];
-  }
-
-  /** Whether there is unfinished work on a subject. */
-  static async isOpen(tx: Transaction, subjectId: string): Promise<boolean> {
-    const rows = await tx.query<unknown[]>('SELECT FROM operations WHERE subject_id = $1 AND finished_at IS NULL', [
-      subjectId,
-    ]);
-    return rows.length > 0;
   }
 
   /** @returns the operation with a fresh lease, or `undefined` when it is finished, taken, or not due */
