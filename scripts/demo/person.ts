@@ -3,6 +3,12 @@ import { createInterface } from 'node:readline';
 import type { Clone } from '../clone.ts';
 import { Browser, signInWith } from './browser.ts';
 
+export interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly said: string;
+}
+
 /** Somebody who works with Curfew through its command line, with a state folder of their own. */
 export class Person {
   readonly profile: string;
@@ -16,7 +22,7 @@ export class Person {
   }
 
   /** Signs in through the device flow; the demo plays the browser. */
-  async signIn(password: string): Promise<void> {
+  async signIn(password: string, account = this.profile): Promise<void> {
     const login = spawn(this.#command, this.#words(['login']), {
       env: this.#environment,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -25,7 +31,7 @@ export class Person {
     login.stdout.resume();
     for await (const line of createInterface({ input: login.stderr })) {
       const address = /https?:\/\/\S+/.exec(line)?.[0];
-      if (address) await signInWith(new Browser(), address, { account: this.profile, password });
+      if (address) await signInWith(new Browser(), address, { account, password });
     }
     const code = await ended;
     if (code !== 0) throw new Error(`${this.profile} could not sign in: exit code ${code}`);
@@ -39,9 +45,14 @@ export class Person {
   }
 
   /** Runs a command that may fail. */
-  attempt(...words: string[]): Promise<{ code: number; out: string; said: string }> {
+  attempt(...words: string[]): Promise<Outcome> {
+    return this.plain('--json', ...words);
+  }
+
+  /** Runs a command for a person to read, without a terminal. */
+  plain(...words: string[]): Promise<Outcome> {
     return new Promise((resolve) => {
-      execFile(this.#command, [...this.#words(words), '--json'], { env: this.#environment }, (error, out, said) => {
+      execFile(this.#command, this.#words(words), { env: this.#environment }, (error, out, said) => {
         resolve({ code: error ? Number(error.code ?? 1) : 0, out, said });
       });
     });

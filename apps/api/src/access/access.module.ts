@@ -70,8 +70,9 @@ import { RequestsController } from './requests.controller';
     },
     {
       provide: RequestsView,
-      inject: [Judge, Commitments],
-      useFactory: (judge: Judge, commitments: Commitments) => new RequestsView(judge, commitments),
+      inject: [Judge, Commitments, ProviderRegistry],
+      useFactory: (judge: Judge, commitments: Commitments, providers: ProviderRegistry) =>
+        new RequestsView(judge, commitments, providers),
     },
     {
       provide: GrantsView,

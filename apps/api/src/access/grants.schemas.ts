@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { credentialMachine, END_REASONS, grantMachine } from '@app/access';
-import { id, instant, nextCursor, page } from '../edge/schemas';
+import { endingTraits, id, instant, nextCursor, page } from '../edge/schemas';
 
 export const grantState = z.enum(grantMachine.states);
 
@@ -12,14 +12,6 @@ export const listGrants = z.strictObject({
   mine: z.stringbool({ truthy: ['true'], falsy: ['false'], case: 'sensitive' }).default(false),
   ...page,
 });
-
-const endingTraits = z
-  .object({
-    enforcedBy: z.enum(['target', 'curfew', 'both']).describe('`curfew`: it ends only while Curfew runs.'),
-    endsLiveSessions: z.boolean(),
-    outlivesBySeconds: z.number(),
-  })
-  .meta({ id: 'EndingTraits' });
 
 const members = {
   id,

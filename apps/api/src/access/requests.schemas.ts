@@ -1,6 +1,15 @@
 import { z } from 'zod';
 import { requestMachine, VERDICTS } from '@app/access';
-import { durationSeconds, entitlementName, freeText, id, instant, nextCursor, page } from '../edge/schemas';
+import {
+  durationSeconds,
+  endingTraits,
+  entitlementName,
+  freeText,
+  id,
+  instant,
+  nextCursor,
+  page,
+} from '../edge/schemas';
 
 export const requestState = z.enum(requestMachine.states);
 
@@ -54,6 +63,7 @@ export const request = z
       z.object({ by: person.nullable(), verdict: z.enum(VERDICTS), at: instant, policies: z.array(z.string()) }),
     ),
     grants: z.array(z.object({ id, state: z.string(), entitlement: z.string() })),
+    endings: z.record(z.string(), endingTraits).describe("How each target ends access, by the target's name."),
   })
   .meta({ id: 'Request' });
 

@@ -35,3 +35,12 @@ export const freeText = (max: number) =>
 
 /** 366 days: there is no way to ask for ever. */
 export const durationSeconds = z.number().int().min(1).max(31_622_400).describe('Whole seconds.');
+
+/** How a target ends access. */
+export const endingTraits = z
+  .object({
+    enforcedBy: z.enum(['target', 'curfew', 'both']).describe('`curfew`: it ends only while Curfew runs.'),
+    endsLiveSessions: z.boolean(),
+    outlivesBySeconds: z.number(),
+  })
+  .meta({ id: 'EndingTraits' });

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import type { Connection, Redemption } from '@app/identity';
 import { AppError, Secret } from '@app/kernel';
 import { describeError } from '@app/platform';
-import { Browser } from '../../../../test/support/browser';
+import { Browser } from '../../../../scripts/demo/browser';
 import { TestClock } from '../../../../test/support/identity';
 import { CLIENT, ForgingIssuer, LoopbackServer, realProvider } from '../../../../test/support/open-id-issuer';
 import type { KeyCacheOptions } from './id-tokens';

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Secret } from '@app/kernel';
 import { Public, SignedIn } from '@app/platform/http';
-import { Browser, signInWith } from '../../../../test/support/browser';
+import { Browser, signInWith } from '../../../../scripts/demo/browser';
 import { aDatabase, type TestDatabase } from '../../../../test/support/postgres';
 import { ADA, aSignInApp, BEN, freePort, type Answer, type SignInApp } from '../../../../test/support/sign-in-app';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { targetName } from '../edge/schemas';
+import { endingTraits, targetName } from '../edge/schemas';
 
 export const targetParameter = z.strictObject({ name: targetName });
 
@@ -27,7 +27,7 @@ export const target = z
     name: z.string(),
     kind: z.string(),
     owner: z.string(),
-    ending: z.object({ enforcedBy: z.string(), endsLiveSessions: z.boolean(), outlivesBySeconds: z.number() }),
+    ending: endingTraits,
     entitlements: z.array(
       z.object({
         name: z.string(),

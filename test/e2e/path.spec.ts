@@ -1,0 +1,206 @@
+import { spawn } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tellStory } from '../../scripts/demo/story';
+import type { Outcome, Person } from '../../scripts/demo/person';
+import { Terminal } from '../../scripts/terminal';
+import { waitFor } from '../../scripts/waiting';
+import { aRedis, type RedisServer } from '../support/redis';
+import { RunningService } from '../support/service';
+
+interface Request {
+  readonly id: string;
+  readonly state: string;
+  readonly grants: readonly { readonly id: string }[];
+}
+
+interface Life {
+  readonly state: string;
+  readonly endReason: string | null;
+  readonly endsAt: string;
+  readonly endedAt: string | null;
+  readonly endingAt: string | null;
+}
+
+/** The problem that a command ended with; it stands last, after what the command had to say before. */
+const codeOf = ({ said }: Outcome): unknown =>
+  (JSON.parse(said.slice(said.indexOf('\n{') + 1)) as { code: unknown }).code;
+
+describe.each(['PostgreSQL', 'Redis'])('the path, with the queue on %s', (backend) => {
+  let redis: RedisServer | undefined;
+  let service: RunningService;
+  let ada: Person;
+  let ben: Person;
+  let cleo: Person;
+  let root: Person;
+
+  beforeAll(async () => {
+    redis = backend === 'Redis' ? await aRedis() : undefined;
+    service = await RunningService.start(redis ? { REDIS_URL: redis.url } : {});
+    [ada, ben, cleo, root] = await Promise.all([
+      service.person('ada'),
+      service.person('ben'),
+      service.person('cleo'),
+      service.person('root'),
+    ]);
+  });
+  afterAll(async () => {
+    await service?.stop();
+    await redis?.stop();
+  });
+
+  const ask = (duration: string, ...more: string[]) =>
+    ada.run<Request>('request', 'orders-db/read', '--for', duration, '--reason', 'INC-4711', '--no-wait', ...more);
+  const look = (id: string) => ada.run<Life>('show', id);
+  const reach = async (id: string, state: string, withinMs = 15_000) => {
+    const life = await waitFor(
+      async () => {
+        const seen = await look(id);
+        return seen.state === state ? seen : undefined;
+      },
+      withinMs,
+      100,
+    );
+    expect(life?.state).toBe(state);
+    return life!;
+  };
+  const begin = async (duration = '10m') => {
+    const { id } = await ask(duration);
+    const { grants } = await ben.run<Request>('approve', id, '--yes');
+    await reach(grants[0]!.id, 'active');
+    return grants[0]!.id;
+  };
+
+  it('keeps every promise of the demo: ask, decide, use, end, prove', async () => {
+    expect(await tellStory({ ada, ben, cleo }, new Terminal({ NO_COLOR: '1' }))).toBe(0);
+  }, 90_000);
+
+  it('shows a person what they may ask for, and to others nothing', async () => {
+    const mine = await ada.run<{ items: { name: string; entitlements: { name: string }[] }[] }>('targets', 'list');
+    expect(mine.items.map(({ name }) => name)).toEqual(['orders-db']);
+    const other = await cleo.attempt('request', 'orders-db/read', '--for', '1m', '--reason', 'x', '--no-wait');
+    expect([other.code, codeOf(other)]).toEqual([5, 'access.entitlement_not_found']);
+  });
+
+  it('takes a request back, once', async () => {
+    const { id } = await ask('1m');
+    expect(await ada.run<Request>('withdraw', id)).toMatchObject({ state: 'withdrawn' });
+    const again = await ben.attempt('approve', id, '--yes');
+    expect([again.code, codeOf(again)]).toEqual([6, 'cli.already_decided']);
+  });
+
+  it('hands the credential over once, and a replacement when the reply was lost', async () => {
+    const grant = await begin();
+    const first = await ada.run<{ fields: Record<string, string> }>('credential', grant);
+    const second = await service.stranger('ada').attempt('credential', grant);
+    const replaced = await ada.run<{ fields: Record<string, string> }>('credential', grant, '--replace');
+    expect(replaced.fields['username']).toBe(first.fields['username']);
+    expect(replaced.fields['password']).not.toBe(first.fields['password']);
+    expect(second.code).toBe(6);
+    await ada.run('done', grant);
+    await reach(grant, 'ended');
+  });
+
+  it('puts the credential into a child’s environment only, and ends the child with the grant', async () => {
+    const grant = await begin();
+    const print = 'process.stdout.write(JSON.stringify([process.env.PGUSER, process.env.PGDATABASE]))';
+    const child = await ada.plain('exec', grant, '--', process.execPath, '-e', print);
+    expect([child.code, JSON.parse(child.out)]).toEqual([0, [expect.stringContaining(grant), 'orders']]);
+    const staying = ada.plain('exec', grant, '--', process.execPath, '-e', 'setInterval(() => undefined, 1000)');
+    await ben.run('revoke', grant);
+    expect((await staying).code).toBe(124);
+    expect(await reach(grant, 'ended')).toMatchObject({ endReason: 'revoked' });
+  }, 60_000);
+
+  it('does not take the same person twice as somebody else: a second profile is the same identity', async () => {
+    const other = await service.person('ada', 'ada-again');
+    const { id } = await ask('1m');
+    const refused = await other.attempt('approve', id, '--yes');
+    expect(codeOf(refused)).toBe('access.self_approval');
+    await ada.run('withdraw', id);
+  });
+
+  it('checks the demo target and finds nothing that must be mended', async () => {
+    expect(await root.run('targets', 'check', 'orders-db')).toMatchObject({ ok: true });
+  });
+
+  it('reads the record to those who may, and to nobody else', async () => {
+    const { items } = await cleo.run<{ items: unknown[] }>('audit', 'list', '--limit', '5');
+    expect(items).toHaveLength(5);
+    expect((await ada.attempt('audit', 'list')).code).toBe(4);
+  });
+
+  it('says what is wrong, and where the numbers are', async () => {
+    const ready = await (await fetch(`${service.url}/readyz`)).json();
+    expect(ready).toMatchObject({ status: 'ready', checks: { database: { ok: true }, policies: { ok: true } } });
+    const numbers = await (await fetch(`${service.address('worker')}/metrics`)).text();
+    for (const name of ['curfew_grants{', 'curfew_oldest_operation_seconds', 'curfew_queue_canary_seconds'])
+      expect(numbers).toContain(name);
+    const late = await (await fetch(`${service.address('timekeeper')}/metrics`)).text();
+    expect(late).toContain('curfew_end_decision_lateness_seconds_bucket');
+  });
+
+  it('carries one id from the HTTP request to the provider’s call', async () => {
+    const { id } = await ask('5m');
+    const { grants } = await ben.run<Request>('approve', id, '--yes');
+    await reach(grants[0]!.id, 'active');
+    const { items } = await cleo.run<{ items: { members: Record<string, string> }[] }>(
+      'audit',
+      'list',
+      '--subject',
+      grants[0]!.id,
+    );
+    const [made, ...worker] = items.map(({ members }) => members).toReversed();
+    expect(worker.map((event) => event['correlation'])).toEqual(worker.map(() => made!['correlation']));
+    expect(service.log('api')).toContain(made!['correlation']);
+    await ada.run('done', grants[0]!.id);
+  });
+
+  it('goes on when any process is killed at any moment', async () => {
+    const { id } = await ask('6s');
+    service.kill('worker');
+    const { grants } = await ben.run<Request>('approve', id, '--yes');
+    const grant = grants[0]!.id;
+    await reach(grant, 'active', 20_000);
+    for (const name of ['timekeeper', 'worker', 'api'] as const) service.kill(name);
+    const ended = await waitFor(
+      () =>
+        look(grant)
+          .then((life) => (life.state === 'ended' ? life : undefined))
+          .catch(() => undefined),
+      30_000,
+      200,
+    );
+    expect(ended).toMatchObject({ endReason: 'expired' });
+    expect(Date.parse(ended!.endedAt!) - Date.parse(ended!.endsAt)).toBeLessThan(16_000);
+  }, 90_000);
+
+  it.runIf(backend === 'Redis')(
+    'loses nothing when Redis is gone',
+    async () => {
+      await redis?.stop();
+      const grant = await begin('4s');
+      const ended = await reach(grant, 'ended', 20_000);
+      expect(Date.parse(ended.endingAt!) - Date.parse(ended.endsAt)).toBeLessThan(1_000);
+    },
+    60_000,
+  );
+});
+
+describe('npm run demo', () => {
+  it('starts what does not run, tells the story, and ends with 0', async () => {
+    const service = await RunningService.start();
+    try {
+      const demo = spawn(process.execPath, ['scripts/demo.ts'], {
+        cwd: service.clone.root,
+        env: { PATH: process.env['PATH'], HOME: service.clone.home, CURFEW_HOME: service.clone.home },
+      });
+      let said = '';
+      demo.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+      const code = await new Promise((resolve) => demo.once('close', resolve));
+      expect(said).toContain('Every promise was kept');
+      expect(code).toBe(0);
+    } finally {
+      await service.stop();
+    }
+  }, 120_000);
+});
