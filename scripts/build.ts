@@ -61,7 +61,11 @@ async function buildAll(clone: Clone, hash: string, signal: AbortSignal): Promis
   rmSync(stamp(clone), { force: true });
   const nest = join(clone.root, 'node_modules', '@nestjs', 'cli', 'bin', 'nest.js');
   const command = [process.execPath, nest, 'build', '--all', '--parallel', '2'] as const;
-  const { status, output } = await run([...command], { cwd: clone.root, env: process.env, signal });
+  const { status, output } = await run([...command], {
+    cwd: clone.root,
+    env: { ...process.env, FORCE_COLOR: '0' },
+    signal,
+  });
   if (status !== 0) throw new Failure('The build failed', output.trim().split('\n').slice(-40));
   writeFileSync(stamp(clone), hash);
 }

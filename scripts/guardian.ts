@@ -3,8 +3,8 @@ import { join } from 'node:path';
 
 /** Watches over a server on behalf of this process. */
 export interface Guardian {
-  /** The watch is over: whoever had it ends the server by himself. */
-  dismiss(): void;
+  /** The watch is over: whoever had it ends the server by himself. Resolves when nothing is left of it. */
+  dismiss(): Promise<void>;
 }
 
 // Waits for its input to end, which the system sees to when we do, however we do. Then no new sessions, and shortly
@@ -34,7 +34,13 @@ function watch(script: string, folder: string, rubbish: string): Guardian {
   const command = ['-c', script, join(folder, 'data', 'postmaster.pid'), rubbish];
   // A session of its own: Ctrl-C is not meant for it.
   const child = spawn('/bin/sh', command, { cwd: '/', detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
-  child.on('error', () => undefined);
   child.unref();
-  return { dismiss: () => void child.kill('SIGKILL') };
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()));
+  return {
+    dismiss: () => {
+      child.ref();
+      child.kill('SIGKILL');
+      return gone;
+    },
+  };
 }

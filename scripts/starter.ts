@@ -32,6 +32,7 @@ export class Starter {
   #guardian: Guardian | undefined;
   #secrets: DatabaseSecrets | undefined;
   #service: Service | undefined;
+  #why = '';
   #endWatch: (() => Promise<void>) | undefined;
 
   constructor(options: StarterOptions) {
@@ -42,6 +43,7 @@ export class Starter {
   async run(): Promise<void> {
     const { stop } = this.#options;
     try {
+      void stop.requested.then((by) => (this.#why = by === 'SIGINT' ? '' : ` (${by})`));
       await this.#start();
       await stop.requested;
     } finally {
@@ -145,9 +147,9 @@ export class Starter {
       await this.#service?.stop();
       await this.#endWatch?.();
       if (folder !== undefined) await stopServer(folder);
-      this.#guardian?.dismiss();
+      await this.#guardian?.dismiss();
     };
     if (this.#guardian || this.#service)
-      await terminal.step('Stopping', work, (_, seconds) => `Stopped in ${seconds} s`);
+      await terminal.step('Stopping', work, (_, seconds) => `Stopped in ${seconds} s${this.#why}`);
   }
 }

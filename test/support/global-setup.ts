@@ -22,7 +22,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const teardown = async (): Promise<void> => {
     await stopServer(server);
     rmSync(folder, { recursive: true, force: true });
-    guard.dismiss();
+    await guard.dismiss();
   };
   try {
     const superuserPassword = secret();
