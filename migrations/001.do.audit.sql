@@ -1,5 +1,9 @@
 -- The record: immutable events, written by triggers in the transaction that changes a state (DESIGN §11).
 
+-- A function is nobody's to call unless a migration grants it. Triggers run without.
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC;
+
 CREATE TABLE audit_events (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   subject_kind text NOT NULL,
@@ -17,7 +21,10 @@ CREATE TABLE audit_events (
   leaf_hash bytea NOT NULL GENERATED ALWAYS AS (sha256('\x00'::bytea || canonical)) STORED,
   UNIQUE (subject_kind, subject_id, sequence)
 );
-CREATE INDEX audit_events_correlation ON audit_events (correlation);
+-- What the list filters by; the subject's own events are found by the key above.
+CREATE INDEX audit_events_correlation ON audit_events (correlation, id);
+CREATE INDEX audit_events_actor ON audit_events (actor, id);
+CREATE INDEX audit_events_subject ON audit_events (subject_id, id);
 
 -- What a commitment in a leaf stands for: salt and value, sealed. Erasing the row erases the value, the proof stays.
 CREATE TABLE audit_values (

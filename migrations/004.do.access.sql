@@ -42,34 +42,43 @@ CREATE TABLE requests (
   lapses_at timestamptz(3) NOT NULL CHECK (isfinite(lapses_at)),
   decided_at timestamptz(3),
   CHECK ((state = 'pending') = (decided_at IS NULL)),
-  UNIQUE (id, scope_hash)
+  UNIQUE (id, scope_hash),
+  UNIQUE (id, created_at)
 );
 CREATE INDEX requests_lapsing ON requests (lapses_at) WHERE state = 'pending';
+-- The lists, newest first: of everything, and of one person's, each with and without a state.
 CREATE INDEX requests_newest ON requests (created_at DESC, id DESC);
+CREATE INDEX requests_newest_in_state ON requests (state, created_at DESC, id DESC);
 CREATE INDEX requests_of_identity ON requests (identity_id, created_at DESC, id DESC);
-CREATE INDEX requests_pending ON requests (created_at DESC, id DESC) WHERE state = 'pending';
 CALL audit_table('requests', 'request', 'identity', 'identity_id', 'durationSeconds', 'duration_seconds', 'reason', 'reason_commitment',
   'scope', 'scope_hash', 'policy', 'policy_version', 'lapsesAt', 'lapses_at');
 
+-- The request's `created_at` lies beside each reference to it, and cannot be another: so that the newest of an owner or of a
+-- group are found in order, and a list reads no more than it shows.
 CREATE TABLE request_entitlements (
-  request_id uuid NOT NULL REFERENCES requests,
+  request_id uuid NOT NULL,
+  created_at timestamptz(3) NOT NULL,
   entitlement_id uuid NOT NULL REFERENCES entitlements,
   position smallint NOT NULL CHECK (position BETWEEN 0 AND 9),
   PRIMARY KEY (request_id, entitlement_id),
-  UNIQUE (request_id, position)
+  UNIQUE (request_id, position),
+  FOREIGN KEY (request_id, created_at) REFERENCES requests (id, created_at)
 );
+CREATE INDEX request_entitlements_newest ON request_entitlements (entitlement_id, created_at DESC, request_id DESC);
 
 -- The ways in which a request may be approved, as they were when it was asked. 0 approvals: nobody is needed.
 CREATE TABLE request_paths (
-  request_id uuid NOT NULL REFERENCES requests,
+  request_id uuid NOT NULL,
+  created_at timestamptz(3) NOT NULL,
   entitlement_id uuid NOT NULL REFERENCES entitlements,
   policy text NOT NULL,
   approvals_needed smallint NOT NULL CHECK (approvals_needed BETWEEN 0 AND 10),
   approver_group text,
   PRIMARY KEY (request_id, entitlement_id, policy),
-  CHECK ((approvals_needed = 0) = (approver_group IS NULL))
+  CHECK ((approvals_needed = 0) = (approver_group IS NULL)),
+  FOREIGN KEY (request_id, created_at) REFERENCES requests (id, created_at)
 );
-CREATE INDEX request_paths_group ON request_paths (approver_group, request_id);
+CREATE INDEX request_paths_newest ON request_paths (approver_group, created_at DESC, request_id DESC);
 
 -- One approver's verdict on one exact scope.
 CREATE TABLE decisions (
@@ -117,6 +126,7 @@ CREATE TABLE grants (
   leftovers jsonb NOT NULL DEFAULT '[]',
   created_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
   UNIQUE (request_id, entitlement_id),
+  UNIQUE (id, created_at),
   FOREIGN KEY (request_id, scope_hash) REFERENCES requests (id, scope_hash),
   CHECK (ends_at <= activate_by + make_interval(secs => duration_seconds)),
   CHECK ((state IN ('ending', 'stuck', 'ended')) = (ending_at IS NOT NULL AND end_reason IS NOT NULL)),
@@ -126,14 +136,26 @@ CREATE TABLE grants (
 -- The timekeeper's two questions.
 CREATE INDEX grants_due ON grants (ends_at) WHERE state IN ('scheduled', 'activating', 'active');
 CREATE INDEX grants_unbegun ON grants (activate_by) WHERE state IN ('scheduled', 'activating');
+-- The lists, newest first: all, one person's, those on one target; and of each those that have not ended.
+CREATE INDEX grants_newest ON grants (created_at DESC, id DESC);
 CREATE INDEX grants_of_identity ON grants (identity_id, created_at DESC, id DESC);
 CREATE INDEX grants_of_target ON grants (target_id, created_at DESC, id DESC);
-CREATE INDEX grants_newest ON grants (created_at DESC, id DESC);
-CREATE INDEX grants_live ON grants (state) WHERE state <> 'ended';
-CREATE INDEX grants_of_request ON grants (request_id);
+CREATE INDEX grants_live ON grants (created_at DESC, id DESC) WHERE state <> 'ended';
+CREATE INDEX grants_live_of_identity ON grants (identity_id, created_at DESC, id DESC) WHERE state <> 'ended';
+CREATE INDEX grants_live_on_target ON grants (target_id, created_at DESC, id DESC) WHERE state <> 'ended';
 CALL audit_table('grants', 'grant', 'request', 'request_id', 'identity', 'identity_id', 'target', 'target_id', 'entitlement', 'entitlement_id',
   'scope', 'scope_hash', 'activateBy', 'activate_by', 'endsAt', 'ends_at', 'endReason', 'end_reason', 'failure', 'failure',
   'evidence', 'evidence_digest');
+
+-- Whose rules a grant was asked under: those who decided, or could have, see it. Written with the grant.
+CREATE TABLE grant_groups (
+  grant_id uuid NOT NULL,
+  created_at timestamptz(3) NOT NULL,
+  approver_group text NOT NULL,
+  PRIMARY KEY (grant_id, approver_group),
+  FOREIGN KEY (grant_id, created_at) REFERENCES grants (id, created_at)
+);
+CREATE INDEX grant_groups_newest ON grant_groups (approver_group, created_at DESC, grant_id DESC);
 
 -- What a grant handed over. `sealed` is readable once, by its holder; `proof_sealed` only by the prover, until the end is proven.
 CREATE TABLE credentials (
@@ -168,6 +190,7 @@ CREATE TABLE evidence (
 CREATE INDEX evidence_of_grant ON evidence (grant_id, id);
 
 GRANT SELECT ON targets, entitlements, requests, request_entitlements, request_paths, decisions, grants TO curfew_api, curfew_worker;
+GRANT SELECT, INSERT ON grant_groups TO curfew_api;
 GRANT SELECT ON evidence TO curfew_api, curfew_worker;
 GRANT INSERT, UPDATE (kind, owner_group, revision, connection, password_sealed, config_hash) ON targets TO curfew_api;
 GRANT INSERT, UPDATE (config, retired_at) ON entitlements TO curfew_api;

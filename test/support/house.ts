@@ -158,7 +158,7 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
     credentials: new CredentialsService(sealer),
     targets,
     views: {
-      requests: new RequestsView(judge, commitments),
+      requests: new RequestsView(judge, commitments, providers),
       grants: new GrantsView(judge, providers),
       targets: new TargetsView(judge, providers),
     },

@@ -25,6 +25,12 @@ export async function approve(tx: Transaction, request: Request, activateWithinS
      WHERE r.id = $1 ORDER BY re.position RETURNING id`,
     [request.id, grantMachine.initial, activateWithinSeconds],
   );
+  await tx.query(
+    `INSERT INTO grant_groups (grant_id, created_at, approver_group)
+     SELECT DISTINCT g.id, g.created_at, p.approver_group FROM grants g JOIN request_paths p ON p.request_id = g.request_id
+     WHERE g.request_id = $1 AND p.approver_group IS NOT NULL`,
+    [request.id],
+  );
   for (const { id } of grants) {
     await Operations.request(tx, { kind: 'begin', subjectId: id, correlation: currentCorrelation() ?? request.id });
   }

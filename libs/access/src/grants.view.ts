@@ -6,8 +6,9 @@ import type { EvidenceKind } from './evidence.entity';
 import type { Asker } from './facts';
 import type { EndReason, GrantState } from './grant.machine';
 import { Judge } from './judge';
+import { newestGrants, Parameters } from './newest';
 import { pageOf, parseCursor, type Page } from './page';
-import { sightParameters, VISIBLE_GRANT } from './sight';
+import { sightParameters, VISIBLE_GRANT, type Sight } from './sight';
 
 export interface GrantView {
   readonly id: string;
@@ -64,7 +65,7 @@ const FIELDS = `
             'pickedUpAt', to_char(c.picked_up_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
      FROM credentials c WHERE c.grant_id = g.id ORDER BY c.version DESC LIMIT 1) AS credential`;
 
-const FROM = `FROM grants g JOIN targets t ON t.id = g.target_id JOIN entitlements e ON e.id = g.entitlement_id
+const JOINS = `JOIN targets t ON t.id = g.target_id JOIN entitlements e ON e.id = g.entitlement_id
   JOIN identities i ON i.id = g.identity_id`;
 
 /** Grants as those see them who may. */
@@ -75,22 +76,13 @@ export class GrantsView {
   ) {}
 
   async list(manager: EntityManager, asker: Asker, filter: GrantFilter): Promise<Page<GrantView>> {
-    const cursor = parseCursor(filter.cursor);
+    const sight = await this.judge.sight(manager, asker);
+    const parameters = new Parameters();
+    const page = pageQuery(parameters, sight, filter);
     const rows = await manager.query<Row[]>(
-      `SELECT ${FIELDS} ${FROM}
-       WHERE ${VISIBLE_GRANT} AND ($4::text IS NULL OR g.state = $4) AND ($5::boolean IS FALSE OR g.state <> 'ended')
-         AND ($6::boolean IS FALSE OR g.identity_id = $1::uuid)
-         AND ($7::timestamptz IS NULL OR (g.created_at, g.id) < ($7::timestamptz, $8::uuid))
-       ORDER BY g.created_at DESC, g.id DESC LIMIT $9`,
-      [
-        ...sightParameters(await this.judge.sight(manager, asker)),
-        filter.state === 'live' ? null : (filter.state ?? null),
-        filter.state === 'live',
-        filter.mine ?? false,
-        cursor?.createdAt ?? null,
-        cursor?.id ?? null,
-        filter.limit + 1,
-      ],
+      `SELECT ${FIELDS} FROM (${page}) page JOIN grants g ON g.id = page.id ${JOINS}
+       ORDER BY page.created_at DESC, page.id DESC`,
+      parameters.values,
     );
     const { items, ...rest } = pageOf(rows, filter.limit);
     return { items: items.map((row) => this.#shown(row)), ...rest };
@@ -98,10 +90,10 @@ export class GrantsView {
 
   /** The whole life of a grant, with its evidence. @throws NotFound */
   async get(manager: EntityManager, asker: Asker, id: string): Promise<GrantLife> {
-    const [row] = await manager.query<Row[]>(`SELECT ${FIELDS} ${FROM} WHERE ${VISIBLE_GRANT} AND g.id = $4`, [
-      ...sightParameters(await this.judge.sight(manager, asker)),
-      id,
-    ]);
+    const [row] = await manager.query<Row[]>(
+      `SELECT ${FIELDS} FROM grants g ${JOINS} WHERE ${VISIBLE_GRANT} AND g.id = $4`,
+      [...sightParameters(await this.judge.sight(manager, asker)), id],
+    );
     if (!row) throw new NotFound('grant', { grant: id });
     const evidence = await manager.query<GrantLife['evidence']>(
       'SELECT kind, created_at AS at, body FROM evidence WHERE grant_id = $1 ORDER BY id',
@@ -113,4 +105,14 @@ export class GrantsView {
   #shown({ kind, ...row }: Row): GrantView {
     return { ...row, ending: this.providers.get(kind).ending };
   }
+}
+
+/** The ids of one page, one more than fits. */
+function pageQuery(parameters: Parameters, sight: Sight, { mine, state, cursor, limit }: GrantFilter): string {
+  const where = [
+    ...(state === undefined || state === 'ended' ? [] : [`g.state <> 'ended'`]),
+    ...(state === undefined || state === 'live' ? [] : [`g.state = ${parameters.add(state, 'text')}`]),
+  ];
+  const wanted = { sight, mine: mine ?? false, where, after: parseCursor(cursor), limit: limit + 1 };
+  return newestGrants(parameters, wanted);
 }

@@ -16,7 +16,11 @@ describe('races', () => {
     [ada, ben, bob] = await Promise.all(['ada', 'ben', 'bob'].map((name) => house.person(name)));
   });
   afterEach(async () => {
-    await assertUnbroken(house.owner, { target: house.target.system() }).finally(() => house.close());
+    try {
+      await assertUnbroken(house.owner, { target: house.target.system() });
+    } finally {
+      await house.close();
+    }
   });
 
   const ask = (durationSeconds = 600, entitlement = 'db/read') =>
@@ -424,7 +428,8 @@ async function manyDue(house: House, identityId: string, count: number): Promise
       [identityId, count],
     );
     await tx.query(
-      `INSERT INTO request_entitlements (request_id, entitlement_id, position) SELECT r.id, e.id, 0 FROM requests r, entitlements e WHERE e.name = 'read'`,
+      `INSERT INTO request_entitlements (request_id, created_at, entitlement_id, position)
+       SELECT r.id, r.created_at, e.id, 0 FROM requests r, entitlements e WHERE e.name = 'read'`,
     );
     await tx.query(`UPDATE requests SET state = 'approved', revision = 2, decided_at = clock_timestamp()`);
     await tx.query(

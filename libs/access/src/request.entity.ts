@@ -52,6 +52,10 @@ export class RequestEntitlement {
   @PrimaryColumn('uuid', { name: 'request_id' })
   requestId!: string;
 
+  /** The request's own. */
+  @Column('timestamptz', { name: 'created_at' })
+  createdAt!: Date;
+
   @PrimaryColumn('uuid', { name: 'entitlement_id' })
   entitlementId!: string;
 
@@ -64,6 +68,10 @@ export class RequestEntitlement {
 export class RequestPath {
   @PrimaryColumn('uuid', { name: 'request_id' })
   requestId!: string;
+
+  /** The request's own. */
+  @Column('timestamptz', { name: 'created_at' })
+  createdAt!: Date;
 
   @PrimaryColumn('uuid', { name: 'entitlement_id' })
   entitlementId!: string;

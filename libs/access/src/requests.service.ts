@@ -93,16 +93,17 @@ export class RequestsService {
       judged.map(({ offered }) => offered),
     );
     const { identifiers } = await tx.insert(Request, { ...unhashed, scopeHash });
-    const requestId = String(identifiers[0]?.['id']);
+    const request = await tx.findOneByOrFail(Request, { id: String(identifiers[0]?.['id']) });
+    const of = { requestId: request.id, createdAt: request.createdAt };
     await tx.insert(
       RequestEntitlement,
-      judged.map(({ offered }, position) => ({ requestId, entitlementId: offered.entitlement.id, position })),
+      judged.map(({ offered }, position) => ({ ...of, entitlementId: offered.entitlement.id, position })),
     );
     await tx.insert(
       RequestPath,
-      judged.flatMap(({ offered, paths }) => paths.map((path) => pathRow(requestId, offered, path))),
+      judged.flatMap(({ offered, paths }) => paths.map((path) => ({ ...of, ...pathFields(offered, path) }))),
     );
-    return tx.findOneByOrFail(Request, { id: requestId });
+    return request;
   }
 }
 
@@ -120,10 +121,9 @@ function pendingSeconds(judged: readonly Judged[]): number {
   return Math.min(...judged.map(({ paths }) => Math.max(...paths.map((path) => path.pendingForSeconds))));
 }
 
-function pathRow(requestId: string, { entitlement }: Offered, path: OpenPath): RequestPath {
+function pathFields({ entitlement }: Offered, path: OpenPath): Omit<RequestPath, 'requestId' | 'createdAt'> {
   const rule = ruleOf(path);
   return {
-    requestId,
     entitlementId: entitlement.id,
     policy: path.policy,
     approvalsNeeded: rule.count,

@@ -1,13 +1,15 @@
 import type { EntityManager } from 'typeorm';
 import { Commitments } from '@app/audit';
+import { ProviderRegistry, type EndingTraits } from '@app/providers';
 import { NotFound } from './access.errors';
 import type { DecisionVerdict } from './decision.entity';
 import type { Asker } from './facts';
 import type { GrantState } from './grant.machine';
 import { Judge } from './judge';
+import { newestRequests, Parameters } from './newest';
 import { pageOf, parseCursor, type Page } from './page';
 import type { RequestState } from './request.machine';
-import { sightParameters, VISIBLE_REQUEST } from './sight';
+import { sightParameters, VISIBLE_REQUEST, type Sight } from './sight';
 
 export interface RequestView {
   readonly id: string;
@@ -37,6 +39,8 @@ export interface RequestView {
     policies: readonly string[];
   }[];
   readonly grants: readonly { id: string; state: GrantState; entitlement: string }[];
+  /** How each of its targets ends access, by the target's name: what an approver is told before deciding. */
+  readonly endings: Readonly<Record<string, EndingTraits>>;
 }
 
 export interface RequestFilter {
@@ -47,7 +51,10 @@ export interface RequestFilter {
   readonly limit: number;
 }
 
-type Row = Omit<RequestView, 'reason'> & { reasonCommitment: Buffer };
+type Row = Omit<RequestView, 'reason' | 'endings'> & {
+  reasonCommitment: Buffer;
+  kinds: Readonly<Record<string, string>>;
+};
 
 const ENTITLEMENT_NAME = `t.name || '/' || e.name`;
 
@@ -57,6 +64,8 @@ const FIELDS = `
   r.created_at AS "createdAt", r.lapses_at AS "lapsesAt", r.decided_at AS "decidedAt",
   (SELECT jsonb_agg(${ENTITLEMENT_NAME} ORDER BY re.position) FROM request_entitlements re
      JOIN entitlements e ON e.id = re.entitlement_id JOIN targets t ON t.id = e.target_id WHERE re.request_id = r.id) AS entitlements,
+  (SELECT jsonb_object_agg(t.name, t.kind) FROM request_entitlements re JOIN entitlements e ON e.id = re.entitlement_id
+     JOIN targets t ON t.id = e.target_id WHERE re.request_id = r.id) AS kinds,
   (SELECT jsonb_agg(jsonb_build_object('entitlement', ${ENTITLEMENT_NAME}, 'policy', p.policy, 'approvalsNeeded', p.approvals_needed,
             'approverGroup', p.approver_group) ORDER BY t.name, e.name, p.policy) FROM request_paths p
      JOIN entitlements e ON e.id = p.entitlement_id JOIN targets t ON t.id = e.target_id WHERE p.request_id = r.id) AS paths,
@@ -66,35 +75,22 @@ const FIELDS = `
   coalesce((SELECT jsonb_agg(jsonb_build_object('id', g.id, 'state', g.state, 'entitlement', ${ENTITLEMENT_NAME}) ORDER BY g.created_at, g.id)
      FROM grants g JOIN entitlements e ON e.id = g.entitlement_id JOIN targets t ON t.id = g.target_id WHERE g.request_id = r.id), '[]') AS grants`;
 
-const BOXES = {
-  mine: 'r.identity_id = $1::uuid',
-  inbox: `r.state = 'pending' AND r.lapses_at > clock_timestamp() AND r.identity_id <> $1::uuid
-    AND EXISTS (SELECT FROM request_paths p WHERE p.request_id = r.id AND p.approver_group = ANY($2::text[]))
-    AND NOT EXISTS (SELECT FROM decisions d WHERE d.request_id = r.id AND d.identity_id = $1::uuid)`,
-} as const;
-
 /** Requests as those see them who may. */
 export class RequestsView {
   constructor(
     private readonly judge: Judge,
     private readonly commitments: Commitments,
+    private readonly providers: ProviderRegistry,
   ) {}
 
   async list(manager: EntityManager, asker: Asker, filter: RequestFilter): Promise<Page<RequestView>> {
-    const cursor = parseCursor(filter.cursor);
+    const sight = await this.judge.sight(manager, asker);
+    const parameters = new Parameters();
+    const page = pageQuery(parameters, sight, filter);
     const rows = await manager.query<Row[]>(
-      `SELECT ${FIELDS} FROM requests r JOIN identities i ON i.id = r.identity_id
-       WHERE ${VISIBLE_REQUEST} AND ($4::text IS NULL OR r.state = $4)
-         AND ${filter.box === undefined ? 'true' : BOXES[filter.box]}
-         AND ($5::timestamptz IS NULL OR (r.created_at, r.id) < ($5::timestamptz, $6::uuid))
-       ORDER BY r.created_at DESC, r.id DESC LIMIT $7`,
-      [
-        ...sightParameters(await this.judge.sight(manager, asker)),
-        filter.state ?? null,
-        cursor?.createdAt ?? null,
-        cursor?.id ?? null,
-        filter.limit + 1,
-      ],
+      `SELECT ${FIELDS} FROM (${page}) page JOIN requests r ON r.id = page.id JOIN identities i ON i.id = r.identity_id
+       ORDER BY page.created_at DESC, page.id DESC`,
+      parameters.values,
     );
     const { items, ...rest } = pageOf(rows, filter.limit);
     return { items: await this.#open(manager, items), ...rest };
@@ -116,9 +112,28 @@ export class RequestsView {
       manager,
       rows.map((row) => row.reasonCommitment),
     );
-    return rows.map(({ reasonCommitment, ...row }) => ({
+    return rows.map(({ reasonCommitment, kinds, ...row }) => ({
       ...row,
+      endings: Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, this.providers.get(kind).ending])),
       reason: reasons.get(reasonCommitment.toString('hex')) ?? null,
     }));
   }
+}
+
+/** The ids of one page, one more than fits. */
+function pageQuery(parameters: Parameters, sight: Sight, { box, state, cursor, limit }: RequestFilter): string {
+  const where = state === undefined ? [] : [`r.state = ${parameters.add(state, 'text')}`];
+  const wanted = { sight, mine: box === 'mine', where, after: parseCursor(cursor), limit: limit + 1 };
+  if (box !== 'inbox') return newestRequests(parameters, wanted);
+  // What is pending is few among all that ever was: it is read in order, and looked through.
+  const [me, groups] = [parameters.add(sight.identityId, 'uuid'), parameters.add(sight.groups, 'text[]')];
+  const mineToDecide = [
+    `r.state = 'pending'`,
+    'r.lapses_at > clock_timestamp()',
+    `r.identity_id <> ${me}`,
+    `EXISTS (SELECT FROM request_paths p WHERE p.request_id = r.id AND p.approver_group = ANY(${groups}))`,
+    `NOT EXISTS (SELECT FROM decisions d WHERE d.request_id = r.id AND d.identity_id = ${me})`,
+  ];
+  const everything = { ...sight, everything: true };
+  return newestRequests(parameters, { ...wanted, sight: everything, where: [...where, ...mineToDecide] });
 }

@@ -1,6 +1,8 @@
 /**
- * What lists show, as one SQL predicate per noun: mine, those whose rule names a group of mine, those on targets that I
- * own, and everything for auditors and administrators. What you may not see does not exist.
+ * What people may see, as SQL: mine, those whose rule names a group of mine, those on targets that I own, and everything
+ * for auditors and administrators. What you may not see does not exist.
+ *
+ * Here as a predicate on one row; `newest.ts` says the same for lists.
  */
 export interface Sight {
   readonly identityId: string;
@@ -18,7 +20,7 @@ export const VISIBLE_REQUEST = `(
 /** Over `grants g JOIN targets t`. $1 identity, $2 groups, $3 everything. */
 export const VISIBLE_GRANT = `(
   $3::boolean OR g.identity_id = $1::uuid OR t.owner_group = ANY($2::text[])
-  OR EXISTS (SELECT FROM request_paths p WHERE p.request_id = g.request_id AND p.approver_group = ANY($2::text[])))`;
+  OR EXISTS (SELECT FROM grant_groups p WHERE p.grant_id = g.id AND p.approver_group = ANY($2::text[])))`;
 
 /** The first three parameters of a query with one of the predicates. */
 export const sightParameters = (sight: Sight): [string, readonly string[], boolean] => [
