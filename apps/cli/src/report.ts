@@ -3,7 +3,7 @@ import { EXIT, exitCodeOf } from './exit-codes';
 import { Interrupted, ProblemReply } from './failure';
 import type { Terminal } from './terminal/terminal';
 import { clockTime } from './terminal/times';
-import { visible } from './terminal/visible';
+import { safeJson, visible } from './terminal/visible';
 
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
@@ -11,7 +11,7 @@ const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 export function report(terminal: Terminal, error: unknown, now: number): number {
   if (error instanceof Interrupted) return EXIT.interrupted;
   const known = error instanceof AppError ? error : internal(error);
-  if (terminal.json) terminal.note(JSON.stringify(problemOf(known)));
+  if (terminal.json) terminal.note(safeJson(problemOf(known)));
   else terminal.note(...wordsOf(terminal, known, now));
   return exitCodeOf(known.kind);
 }

@@ -16,6 +16,8 @@ import { decisionWords, short } from './words';
 import { requestTable } from './request-table';
 
 const MAX_REASON = 2_000;
+/** All but line breaks and tabs. */
+const CONTROL = /[^\P{Cc}\n\r\t]/u;
 const MAX_ENTITLEMENTS = 10;
 
 interface AskOptions {
@@ -81,6 +83,7 @@ function orderOf({ for: duration, reason }: AskOptions, entitlements: readonly s
     throw new UsageError(`a request has at most ${MAX_ENTITLEMENTS} entitlements`);
   const text = reason.trim();
   if (text === '') throw new UsageError('the reason is empty', 'Whoever decides wants to know: --reason "INC-4711".');
+  if (!text.isWellFormed() || CONTROL.test(text)) throw new UsageError('the reason holds control characters');
   if (text.length > MAX_REASON) throw new UsageError(`the reason is longer than ${MAX_REASON} characters`);
   return { entitlements, durationSeconds: parseDuration(duration), reason: text };
 }

@@ -133,12 +133,15 @@ async function grantOrRequest(api: Context['api'], id: string): Promise<Shown> {
 async function credential(context: Context, { replace }: { replace?: boolean }, text: string): Promise<void> {
   const { api, terminal } = context;
   const id = await grantId(api, text, 'mine');
-  const picked =
+  const picked = await (
     replace === true
-      ? await progress(terminal, 'replacing the credential', () =>
-          replaceCredential(context.connection, id, context.signal),
-        )
-      : await pickUp(context.connection, id);
+      ? progress(terminal, 'replacing the credential', () => replaceCredential(context.connection, id, context.signal))
+      : pickUp(context.connection, id)
+  ).catch((error: unknown) => {
+    if (context.connection.kept.find(id) && !terminal.json)
+      terminal.note(`What was picked up is kept here: ${context.suggest(`exec ${short(id)} -- <command>`)} uses it.`);
+    throw error;
+  });
   terminal.show(withoutOurs(picked), () => credentialWords(context, picked));
 }
 

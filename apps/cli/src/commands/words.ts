@@ -10,9 +10,9 @@ export const short = (id: string): string => id.slice(0, 8);
 /** How access ends: what an approver must know before, and nobody should have to look up. */
 export function endingWords({ enforcedBy, endsLiveSessions, outlivesBySeconds }: EndingTraits): string[] {
   const by = {
-    target: 'The target itself ends it at the deadline',
-    curfew: 'It ends only while Curfew runs: the target cannot end it by itself',
-    both: 'The target itself ends it at the deadline, and Curfew does',
+    target: 'At the deadline, by the target itself',
+    curfew: 'Ends only while Curfew runs: the target cannot end it by itself',
+    both: 'At the deadline, by the target itself and by Curfew',
   }[enforcedBy];
   return [
     by,
@@ -61,14 +61,14 @@ export function endWords(grant: Grant, now: number): string {
 
 const beginning = ({ activateBy }: Grant, now: number): string => `begins by ${clockTime(activateBy, now)}`;
 
-const because = ({ endReason }: Grant, what: string): string => (endReason === null ? what : `${endReason} ${what}`);
+const because = ({ endReason }: Grant, what: string): string => (endReason === null ? what : `${endReason}, ${what}`);
 
 const END_WORDS: Readonly<Record<Grant['state'], (grant: Grant, now: number) => string>> = {
   scheduled: beginning,
   activating: beginning,
   active: ({ endsAt }, now) => (isPast(endsAt, now) ? 'due now' : `ends ${relative(endsAt, now)}`),
   ending: (grant, now) => because(grant, relative(grant.endingAt ?? grant.endsAt, now)),
-  stuck: (grant, now) => because(grant, `and not proven; stuck since ${relative(grant.stuckAt ?? grant.endsAt, now)}`),
+  stuck: (grant, now) => because(grant, `not proven; stuck since ${relative(grant.stuckAt ?? grant.endsAt, now)}`),
   ended: (grant, now) => because(grant, relative(grant.endedAt ?? grant.endsAt, now)),
 };
 

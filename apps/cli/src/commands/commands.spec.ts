@@ -1,0 +1,341 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { aGrant, aRequest, aTarget, GRANT_ID, inSeconds, REQUEST_ID } from '../testing/builders';
+import { Desk } from '../testing/desk';
+import { problem } from '../testing/fake-service';
+
+const ESCAPE = '\u001b';
+
+let desk: Desk;
+beforeEach(async () => {
+  desk = await Desk.open();
+  desk.signIn();
+});
+afterEach(() => desk.close());
+
+describe('request', () => {
+  const words = ['request', 'orders-db/read', '--for', '30m', '--reason', 'INC-4711'];
+
+  it('asks, waits for the decision and the beginning, and says what to do next', async () => {
+    const grants = [{ id: GRANT_ID, state: 'scheduled', entitlement: 'orders-db/read' }];
+    desk.service
+      .on('POST /v1/requests', { status: 201, body: aRequest() })
+      .on('GET /v1/requests/*', {
+        body: aRequest({
+          state: 'approved',
+          grants,
+          decisions: [{ by: { id: 'b', name: 'Ben' }, verdict: 'approve', at: inSeconds(0), policies: [] }],
+        }),
+      })
+      .on('GET /v1/grants/*', { body: aGrant() });
+    const { code, stdout } = await desk.run(words);
+    expect(code).toBe(0);
+    expect(stdout).toContain('You have orders-db/read until');
+    expect(stdout).toContain('approved by Ben');
+    expect(stdout).toContain(`curfew exec ${GRANT_ID.slice(0, 8)} -- <command>`);
+    const [asked] = desk.service.of('POST /v1/requests');
+    expect(asked?.body).toEqual({ entitlements: ['orders-db/read'], durationSeconds: 1_800, reason: 'INC-4711' });
+    expect(asked?.headers['idempotency-key']).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  it.each(['denied', 'withdrawn', 'lapsed'] as const)('ends with 8 when it was %s', async (state) => {
+    desk.service
+      .on('POST /v1/requests', { status: 201, body: aRequest() })
+      .on('GET /v1/requests/*', { body: aRequest({ state }) });
+    const { code, stdout } = await desk.run(words);
+    expect({ code, says: stdout.includes(`was ${state}`) }).toEqual({ code: 8, says: true });
+  });
+
+  it('ends with 8 when the grant did not begin, and says why', async () => {
+    const grants = [{ id: GRANT_ID, state: 'scheduled', entitlement: 'orders-db/read' }];
+    desk.service
+      .on('POST /v1/requests', { status: 201, body: aRequest({ state: 'approved', grants }) })
+      .on('GET /v1/grants/*', {
+        body: aGrant({ state: 'ended', endReason: 'failed', failure: 'postgres.unavailable' }),
+      });
+    const { code, stdout } = await desk.run(words);
+    expect(code).toBe(8);
+    expect(stdout).toContain('did not begin: postgres.unavailable');
+  });
+
+  it('stays pending when Ctrl-C ends the waiting, and says how to take it back', async () => {
+    const interruption = new AbortController();
+    desk.service.on('POST /v1/requests', { status: 201, body: aRequest() }).on('GET /v1/requests/*', () => {
+      setImmediate(() => interruption.abort());
+      return { body: aRequest() };
+    });
+    const { code, stdout, stderr } = await desk.run(words, { signal: interruption.signal });
+    expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+    expect(stderr).toContain(`curfew withdraw ${REQUEST_ID.slice(0, 8)}`);
+    expect(desk.service.of('POST /v1/requests/*/withdrawal')).toEqual([]);
+  });
+
+  it('goes on waiting while the service is away', async () => {
+    let looks = 0;
+    desk.service.on('POST /v1/requests', { status: 201, body: aRequest() }).on('GET /v1/requests/*', () => {
+      looks += 1;
+      return looks < 5 ? 'hang up' : { body: aRequest({ state: 'denied' }) };
+    });
+    expect((await desk.run(words)).code).toBe(8);
+  });
+
+  it('repeats a write whose answer was lost, under the same key', async () => {
+    let tries = 0;
+    desk.service.on('POST /v1/requests', () => {
+      tries += 1;
+      return tries === 1 ? 'hang up' : { status: 201, body: aRequest() };
+    });
+    const { code } = await desk.run([...words, '--no-wait']);
+    const keys = desk.service.of('POST /v1/requests').map(({ headers }) => headers['idempotency-key']);
+    expect({ code, tries: keys.length, distinct: new Set(keys).size }).toEqual({ code: 0, tries: 2, distinct: 1 });
+  });
+
+  it.each([
+    [['request', 'orders-db', '--for', '30m', '--reason', 'x'], 'not an entitlement'],
+    [['request', 'orders-db/read', '--for', '1h30m', '--reason', 'x'], 'not a duration'],
+    [['request', 'orders-db/read', '--for', '30m', '--reason', '  '], 'the reason is empty'],
+    [['request', 'orders-db/read', '--for', '30m', '--reason', 'a\u001b[31m'], 'control characters'],
+    [['request', 'orders-db/read', '--for', '30m'], '--reason'],
+    [['aprove'], 'approve'],
+    [['grants', '--limit', '0'], 'not a limit'],
+    [['done', 'abc'], 'not an id'],
+    [['targets', 'show', '../me'], 'not the name of a target'],
+    [['whoami', '--profile', '../x'], 'not a name for a profile'],
+    [['whoami', '--url', 'http://curfew.example.com'], 'shows your tokens'],
+  ])('refuses %j with 2, before anybody is asked', async (typed, says) => {
+    const { code, stdout, stderr } = await desk.run(typed);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(says);
+    expect(desk.service.asked).toEqual([]);
+  });
+});
+
+describe('what goes wrong', () => {
+  it.each([
+    [401, 3],
+    [403, 4],
+    [404, 5],
+    [409, 6],
+    [429, 7],
+    [500, 1],
+    [503, 7],
+    [400, 2],
+  ])('answers %i with exit code %i', async (status, expected) => {
+    desk.service
+      .on('GET /v1/me', problem(status, 'some.code', 'it is so'))
+      .on('POST /v1/tokens', problem(401, 'x.y', 'no'));
+    expect((await desk.run(['whoami'])).code).toBe(expected);
+  });
+
+  it('is told with what to do and the request id, and as JSON on stderr with --json', async () => {
+    const refused = problem(403, 'access.request_refused', 'the policies do not allow this', {
+      detail: 'Sign in again.',
+      details: { rule: ['orders-read'], pickedUpAt: '2026-11-21T10:00:00.000Z' },
+    });
+    desk.service.on('GET /v1/me', refused);
+    const words = await desk.run(['whoami']);
+    expect(words.stdout).toBe('');
+    for (const part of [
+      'the policies do not allow this',
+      'Sign in again.',
+      'orders-read',
+      'picked up at',
+      'the-request-id',
+    ])
+      expect(words.stderr).toContain(part);
+    const { stdout, stderr } = await desk.run(['whoami', '--json']);
+    expect(stdout).toBe('');
+    expect(JSON.parse(stderr)).toMatchObject({
+      status: 403,
+      code: 'access.request_refused',
+      requestId: 'the-request-id',
+    });
+  });
+
+  it('never sends what a terminal would obey', async () => {
+    const evil = `Ada${ESCAPE}]0;owned\u0007\u009b31m\u202e`;
+    desk.service
+      .on('GET /v1/requests', { body: { items: [aRequest({ reason: evil, requester: { id: 'a', name: evil } })] } })
+      .on('GET /v1/me', problem(403, 'a.b', evil, { detail: evil, details: { [evil]: evil } }))
+      .on('GET /v1/requests/*', { body: aRequest({ reason: evil }) });
+    const runs = [['requests'], ['requests', '--json'], ['show', REQUEST_ID], ['whoami'], ['whoami', '--json']];
+    for (const words of runs) {
+      const { stdout, stderr } = await desk.run(words);
+      expect(stdout + stderr).toMatch(/Ada|INC/);
+      expect(stdout + stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+    }
+  });
+
+  it('does not follow a redirect, and does not take anything else for Curfew', async () => {
+    desk.service.on('GET /v1/me', { status: 200, body: '<html>', type: 'text/html' });
+    expect((await desk.run(['whoami'])).code).toBe(7);
+    desk.service.on('GET /v1/me', { status: 302, body: {} });
+    const { code, stderr } = await desk.run(['whoami']);
+    expect(code).toBe(7);
+    expect(stderr).toContain('is not Curfew');
+  });
+});
+
+describe('approve', () => {
+  beforeEach(() => {
+    desk.service
+      .on('GET /v1/requests', { body: { items: [aRequest()] } })
+      .on('GET /v1/requests/*', { body: aRequest() })
+      .on('GET /v1/targets/*', {
+        body: aTarget({ ending: { enforcedBy: 'curfew', endsLiveSessions: false, outlivesBySeconds: 90 } }),
+      })
+      .on('POST /v1/requests/*/decisions', { status: 201, body: aRequest({ state: 'approved' }) });
+  });
+
+  it('shows exactly what will happen, asks, and sends the hash of what was shown', async () => {
+    const { code, stderr } = await desk.run(['approve', REQUEST_ID.slice(0, 4)], { columns: 100, input: 'y\n' });
+    expect(code).toBe(0);
+    for (const part of [
+      'Ada',
+      'orders-db/read',
+      '30m',
+      'INC-4711',
+      'Ends only while Curfew runs',
+      'not cut',
+      'outlive the end by 1m 30s',
+    ])
+      expect(stderr).toContain(part);
+    expect(desk.service.of('POST /v1/requests/*/decisions')[0]?.body).toEqual({
+      verdict: 'approve',
+      scopeHash: 'ab'.repeat(32),
+    });
+  });
+
+  it.each(['n\n', '\n', 'yess\n'])('decides nothing for the answer %j', async (input) => {
+    const { code } = await desk.run(['approve', REQUEST_ID], { columns: 100, input });
+    expect({ code, sent: desk.service.of('POST /v1/requests/*/decisions') }).toEqual({ code: 1, sent: [] });
+  });
+
+  it('decides nothing where nobody can be asked, unless --yes is said', async () => {
+    expect((await desk.run(['deny', REQUEST_ID])).code).toBe(2);
+    expect(desk.service.of('POST /v1/requests/*/decisions')).toEqual([]);
+    expect((await desk.run(['deny', REQUEST_ID, '--yes'])).code).toBe(0);
+  });
+
+  it('says what the outcome was to whoever comes second', async () => {
+    desk.service.on('GET /v1/requests/*', { body: aRequest({ state: 'denied', decidedAt: inSeconds(-9) }) });
+    const { code, stderr } = await desk.run(['approve', REQUEST_ID, '--yes']);
+    expect(code).toBe(6);
+    expect(stderr).toContain('It was denied.');
+  });
+});
+
+describe('ids', () => {
+  const other = '1a2b9999-0000-4000-8000-000000000009';
+
+  it('takes the beginning of one, and says when there are several', async () => {
+    desk.service
+      .on('GET /v1/grants', { body: { items: [aGrant(), aGrant({ id: other })] } })
+      .on('POST /v1/grants/*/release', ({ path }) => ({
+        body: aGrant({ id: path.split('/')[3] ?? '', state: 'ended' }),
+      }))
+      .on('GET /v1/grants/*', { body: aGrant({ state: 'ended' }) });
+    const { code, stderr } = await desk.run(['done', '1a2b']);
+    expect(code).toBe(2);
+    expect(stderr).toContain(other);
+    expect((await desk.run(['done', '1a2b3'])).code).toBe(0);
+    expect(desk.service.of('POST /v1/grants/*/release').map(({ path }) => path)).toEqual([
+      `/v1/grants/${GRANT_ID}/release`,
+    ]);
+    expect((await desk.run(['done', 'ffff'])).code).toBe(5);
+  });
+
+  it('takes target/entitlement for the one live grant, past one that ends already', async () => {
+    desk.service
+      .on('GET /v1/grants', { body: { items: [aGrant({ id: other, state: 'ending' }), aGrant()] } })
+      .on('POST /v1/grants/*/release', { body: aGrant() })
+      .on('GET /v1/grants/*', { body: aGrant({ state: 'ended' }) });
+    expect((await desk.run(['done', 'orders-db/read'])).code).toBe(0);
+    expect(desk.service.of(`POST /v1/grants/${GRANT_ID}/release`)).toHaveLength(1);
+    expect((await desk.run(['done', 'orders-db/write'])).code).toBe(5);
+  });
+});
+
+describe('output', () => {
+  beforeEach(() =>
+    desk.service.on('GET /v1/grants', {
+      body: { items: [aGrant(), aGrant({ state: 'stuck', stuckAt: inSeconds(-90) })] },
+    }),
+  );
+
+  it('has no colours and no spinner when it is no terminal, and none with NO_COLOR or --no-color', async () => {
+    const plain = [
+      await desk.run(['grants']),
+      await desk.run(['grants', '--no-color'], { columns: 80 }),
+      await desk.run(['grants'], { columns: 80, variables: { NO_COLOR: '1' } }),
+    ];
+    for (const { stdout, stderr } of plain) expect(stdout + stderr).not.toContain(ESCAPE);
+    expect((await desk.run(['grants'], { columns: 80 })).stdout).toContain(ESCAPE);
+  });
+
+  it('fits the terminal, and is whole elsewhere', async () => {
+    const name = `Ada ${'x'.repeat(90)}`;
+    desk.service.on('GET /v1/grants', { body: { items: [aGrant({ holder: { id: 'a', name } })] } });
+    const { stdout } = await desk.run(['grants', '--no-color'], { columns: 70 });
+    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(70);
+    expect(stdout).toContain('…');
+    expect((await desk.run(['grants'])).stdout).toContain(name);
+  });
+
+  it('counts down and shows what is stuck', async () => {
+    const { stdout } = await desk.run(['grants']);
+    expect(stdout).toMatch(/active\s+ends in (29m 5\ds|30m 00s)/);
+    expect(stdout).toMatch(/stuck\s+not proven; stuck since 1m [23]\ds ago/);
+  });
+
+  it('is exactly one JSON document with --json, and a line each where it goes on', async () => {
+    expect(JSON.parse((await desk.run(['grants', '--json'])).stdout)).toMatchObject({
+      items: [{ id: GRANT_ID }, { state: 'stuck' }],
+    });
+    const interruption = new AbortController();
+    desk.service.on('GET /v1/grants', () => {
+      setTimeout(() => interruption.abort(), 200);
+      return { body: { items: [aGrant()] } };
+    });
+    const { code, stdout } = await desk.run(['grants', '--watch', '--json'], { signal: interruption.signal });
+    expect(code).toBe(0);
+    expect(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown),
+    ).toMatchObject([{ id: GRANT_ID }]);
+  });
+});
+
+describe('targets add', () => {
+  const yaml = 'name: orders-db\nkind: postgres\nowner: Group::"orders-owners"\n';
+
+  it('takes the password from standard input, or without echo from a terminal, never from an argument', async () => {
+    desk.service.on('POST /v1/targets', { status: 201, body: aTarget() });
+    const { writeFileSync } = await import('node:fs');
+    const file = `${desk.folder}/orders-db.yaml`;
+    writeFileSync(file, yaml);
+    const piped = await desk.run(['targets', 'add', '-f', file], { input: 'hunter2\n' });
+    const typed = await desk.run(['targets', 'add', '-f', file], { input: 'hunterx\u007f2\r', columns: 80 });
+    const bodies = desk.service.of('POST /v1/targets').map(({ body }) => body);
+    expect([piped.code, typed.code]).toEqual([0, 0]);
+    expect(bodies).toMatchObject([{ password: 'hunter2', file: { name: 'orders-db' } }, { password: 'hunter2' }]);
+    expect(piped.stdout + piped.stderr + typed.stdout + typed.stderr).not.toContain('hunter');
+    expect((await desk.run(['targets', 'add', '-f', file, '--password', 'x'])).code).toBe(2);
+    expect((await desk.run(['targets', 'add', '-f', file], { input: '' })).code).toBe(2);
+  });
+
+  it('ends with 9 when a check found something, and prints what would mend it', async () => {
+    const findings = [
+      {
+        kind: 'missing',
+        message: 'no ADMIN OPTION on orders_read',
+        remedy: 'GRANT orders_read TO curfew WITH ADMIN OPTION;',
+      },
+    ];
+    desk.service.on('POST /v1/targets/*/checks', { body: { ok: false, version: '18', findings } });
+    const { code, stdout } = await desk.run(['targets', 'check', 'orders-db']);
+    expect(code).toBe(9);
+    expect(stdout).toContain('GRANT orders_read TO curfew WITH ADMIN OPTION;');
+  });
+});
