@@ -3,9 +3,9 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SCRIPTS } from './completion-scripts';
-import { buildCli, type BuiltCli } from './testing/built-cli';
-import { aGrant, aTarget, GRANT_ID } from './testing/builders';
-import { Desk } from './testing/desk';
+import { buildCli, type BuiltCli } from '../../../test/support/cli/built-cli';
+import { aGrant, aTarget, GRANT_ID } from '../../../test/support/cli/builders';
+import { Desk } from '../../../test/support/cli/desk';
 
 let cli: BuiltCli;
 let desk: Desk;
@@ -87,7 +87,7 @@ describe('in bash', () => {
       body: {
         items: [
           aTarget({
-            entitlements: [{ name: `$(touch${'\t'}${marker})`, paths: aTarget().entitlements[0]?.paths ?? [] }],
+            entitlements: [{ name: `$(touch\t${marker})`, paths: aTarget().entitlements[0]?.paths ?? [] }],
           }),
         ],
       },

@@ -1,10 +1,10 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { buildCli, start, type BuiltCli } from '../testing/built-cli';
-import { aGrant, GRANT_ID, inSeconds } from '../testing/builders';
-import { Desk } from '../testing/desk';
-import { problem } from '../testing/fake-service';
+import { buildCli, start, type BuiltCli } from '../../../../test/support/cli/built-cli';
+import { aGrant, GRANT_ID, inSeconds } from '../../../../test/support/cli/builders';
+import { Desk } from '../../../../test/support/cli/desk';
+import { problem } from '../../../../test/support/cli/fake-service';
 import { childEnvironment } from './child-environment';
 
 let cli: BuiltCli;

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { buildCli, start, type BuiltCli } from '../testing/built-cli';
-import { Desk } from '../testing/desk';
-import { problem, type Asked } from '../testing/fake-service';
+import { buildCli, start, type BuiltCli } from '../../../../test/support/cli/built-cli';
+import { Desk } from '../../../../test/support/cli/desk';
+import { problem, type Asked } from '../../../../test/support/cli/fake-service';
 
 let cli: BuiltCli;
 let desk: Desk;

@@ -1,4 +1,4 @@
-import type { AccessRequest, Grant, Target } from '../service/shapes';
+import type { AccessRequest, Grant, Target } from '../../../apps/cli/src/service/shapes';
 
 export const GRANT_ID = '1a2b3c4d-0000-4000-8000-000000000001';
 export const REQUEST_ID = '5e6f7a8b-0000-4000-8000-000000000002';

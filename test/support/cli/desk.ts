@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { Secret } from '@app/kernel';
-import { readEnvironment } from '../environment';
-import { runCli } from '../program';
-import { profileFolder } from '../state/profile';
-import { SignInFile } from '../state/sign-in';
-import type { Input, Output } from '../terminal/terminal';
+import { readEnvironment } from '../../../apps/cli/src/environment';
+import { runCli } from '../../../apps/cli/src/program';
+import { profileFolder } from '../../../apps/cli/src/state/profile';
+import { SignInFile } from '../../../apps/cli/src/state/sign-in';
+import type { Input, Output } from '../../../apps/cli/src/terminal/terminal';
 import { FakeService } from './fake-service';
 
 export interface Typed {

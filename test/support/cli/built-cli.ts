@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { rspack } from '@rspack/core';
 
-const ROOT = resolve(import.meta.dirname, '../../../..');
+const ROOT = resolve(import.meta.dirname, '../../..');
 
 /** The command line as a program, built from these sources into a folder of its own. */
 export interface BuiltCli {
@@ -74,12 +74,11 @@ export function start(
     const look = (): void => void ((written.stdout + written.stderr).includes(text) && found(undefined));
     waiting.add(look);
     look();
-    return Promise.race([
-      promise,
-      ended.then(({ stdout, stderr }) => {
-        if (!(stdout + stderr).includes(text)) throw new Error(`it ended without "${text}": ${stdout}${stderr}`);
-      }),
-    ]);
+    const failed = async (): Promise<void> => {
+      const { stdout, stderr } = await ended;
+      if (!(stdout + stderr).includes(text)) throw new Error(`it ended without "${text}": ${stdout}${stderr}`);
+    };
+    return Promise.race([promise, failed()]);
   };
   return { child, ended, wrote };
 }
