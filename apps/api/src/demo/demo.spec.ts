@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import { Secret } from '@app/kernel';
 import { DemoAccounts, TooManySignIns } from './demo-accounts';
 import { readDemoAccounts } from './demo-file';
 import { MemoryStore } from './memory-store';
+import { CONTENT_SECURITY_POLICY, signedInPage } from './pages';
 
 const ada = { subject: 'ada', name: 'Ada', email: 'ada@example.com', password: 'correct horse battery' };
 
@@ -107,5 +109,14 @@ describe('what the embedded provider remembers', () => {
     expect(await store.find('0')).toBeUndefined();
     expect(await store.find('1')).toBeDefined();
     expect(await store.find('1000')).toBeDefined();
+  });
+});
+
+describe('the pages of the demo', () => {
+  it('have exactly the style that their security policy allows, or a browser shows them without', () => {
+    const style = /<style>([^]*)<\/style>/.exec(signedInPage('Ada'))?.[1] ?? '';
+    const allowed = /style-src 'sha256-([^']+)'/.exec(CONTENT_SECURITY_POLICY)?.[1];
+    expect(style).toContain('body {');
+    expect(createHash('sha256').update(style).digest('base64')).toBe(allowed);
   });
 });

@@ -36,6 +36,9 @@ button.second { margin-top: .75rem; background: none; color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 `;
 
+/** In one piece: the policy below allows exactly the text between the tags. */
+const STYLE_ELEMENT = new Html(`<style>${STYLE}</style>`);
+
 /** Nothing but the page itself: no script, no frame, no other origin. */
 export const CONTENT_SECURITY_POLICY = [
   `default-src 'none'`,
@@ -52,9 +55,7 @@ function page(title: string, content: Html): string {
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${title} · Curfew</title>
-        <style>
-          ${new Html(STYLE)}
-        </style>
+        ${STYLE_ELEMENT}
       </head>
       <body>
         <main>
