@@ -20,7 +20,7 @@ export const EXIT = {
 
 export const EXIT_MEANINGS: readonly (readonly [number, string])[] = [
   [EXIT.ok, 'it is done'],
-  [EXIT.error, 'something went wrong'],
+  [EXIT.error, 'something went wrong, or the question was answered with no'],
   [EXIT.usage, 'what was typed is not right'],
   [EXIT.notSignedIn, 'not signed in, or no longer'],
   [EXIT.refused, 'refused: the policies do not allow it'],

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { aGrant, aRequest, aTarget, GRANT_ID, inSeconds, REQUEST_ID } from '../../../../test/support/cli/builders';
 import { Desk } from '../../../../test/support/cli/desk';
 import { problem } from '../../../../test/support/cli/fake-service';
+import { EXIT_MEANINGS } from '../exit-codes';
 
 const ESCAPE = '\u001b';
 
@@ -337,5 +338,19 @@ describe('targets add', () => {
     const { code, stdout } = await desk.run(['targets', 'check', 'orders-db']);
     expect(code).toBe(9);
     expect(stdout).toContain('GRANT orders_read TO curfew WITH ADMIN OPTION;');
+  });
+});
+
+describe('the documentation', () => {
+  it('names every exit code and every command', async () => {
+    const { readFileSync } = await import('node:fs');
+    const page = readFileSync(`${import.meta.dirname}/../../../../docs/cli.md`, 'utf8');
+    for (const [code, meaning] of EXIT_MEANINGS) expect(page).toMatch(new RegExp(`\\|\\s+${code} \\| ${meaning}`));
+    const help = (await desk.run(['--help'])).stdout;
+    const commands = [...help.matchAll(/^ {2}([a-z]+) /gm)]
+      .map(([, name]) => name ?? '')
+      .filter((name) => name !== 'help');
+    expect(commands.length).toBeGreaterThan(15);
+    for (const name of commands) expect(page).toContain(`\`${name}`);
   });
 });
