@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 /** Why a plain `npm test` leaves a test out. `CURFEW_TESTS=all`, as `.ci/run` says it, makes every one of them required. */
 const REASONS = {
   root: { met: process.getuid?.() === 0, because: 'only root can become another user' },
+  chromium: { met: existsSync('/usr/bin/chromium'), because: 'there is no /usr/bin/chromium' },
   linux: { met: existsSync('/proc/self'), because: 'looks into /proc' },
 } as const;
 
