@@ -37,6 +37,7 @@ COPY package.json ./
 COPY --from=dependencies /build/node_modules node_modules
 COPY --from=build /build/dist dist
 COPY migrations migrations
+COPY scripts/source-maps.mjs scripts/source-maps.mjs
 COPY --chmod=755 deploy/entrypoint.sh deploy/entrypoint.sh
 
 # Each process has a container of its own, and so the same port. Whose policies these are the image does not know: they

@@ -10,4 +10,4 @@ case ${1-} in
     ;;
 esac
 shift
-exec node --enable-source-maps "dist/apps/$app/main.js" "$@"
+exec node --import ./scripts/source-maps.mjs "dist/apps/$app/main.js" "$@"
