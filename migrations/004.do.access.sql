@@ -126,7 +126,6 @@ CREATE TABLE grants (
   leftovers jsonb NOT NULL DEFAULT '[]',
   created_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
   UNIQUE (request_id, entitlement_id),
-  UNIQUE (id, created_at),
   FOREIGN KEY (request_id, scope_hash) REFERENCES requests (id, scope_hash),
   CHECK (ends_at <= activate_by + make_interval(secs => duration_seconds)),
   CHECK ((state IN ('ending', 'stuck', 'ended')) = (ending_at IS NOT NULL AND end_reason IS NOT NULL)),
@@ -147,13 +146,12 @@ CALL audit_table('grants', 'grant', 'request', 'request_id', 'identity', 'identi
   'scope', 'scope_hash', 'activateBy', 'activate_by', 'endsAt', 'ends_at', 'endReason', 'end_reason', 'failure', 'failure',
   'evidence', 'evidence_digest');
 
--- Whose rules a grant was asked under: those who decided, or could have, see it. Written with the grant.
+-- Whose rules a grant was asked under: those who decided, or could have, see it. Written with the grant, from its row.
 CREATE TABLE grant_groups (
-  grant_id uuid NOT NULL,
+  grant_id uuid NOT NULL REFERENCES grants,
   created_at timestamptz(3) NOT NULL,
   approver_group text NOT NULL,
-  PRIMARY KEY (grant_id, approver_group),
-  FOREIGN KEY (grant_id, created_at) REFERENCES grants (id, created_at)
+  PRIMARY KEY (grant_id, approver_group)
 );
 CREATE INDEX grant_groups_newest ON grant_groups (approver_group, created_at DESC, grant_id DESC);
 

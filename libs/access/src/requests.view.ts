@@ -9,7 +9,7 @@ import { Judge } from './judge';
 import { newestRequests, Parameters } from './newest';
 import { pageOf, parseCursor, type Page } from './page';
 import type { RequestState } from './request.machine';
-import { sightParameters, VISIBLE_REQUEST, type Sight } from './sight';
+import { sightParameters, VISIBLE_REQUEST, visibleRequest, type Sight } from './sight';
 
 export interface RequestView {
   readonly id: string;
@@ -124,16 +124,20 @@ export class RequestsView {
 function pageQuery(parameters: Parameters, sight: Sight, { box, state, cursor, limit }: RequestFilter): string {
   const where = state === undefined ? [] : [`r.state = ${parameters.add(state, 'text')}`];
   const wanted = { sight, mine: box === 'mine', where, after: parseCursor(cursor), limit: limit + 1 };
-  if (box !== 'inbox') return newestRequests(parameters, wanted);
+  if (wanted.mine || (box !== 'inbox' && state !== 'pending')) return newestRequests(parameters, wanted);
   // What is pending is few among all that ever was: it is read in order, and looked through.
+  const pending = { ...wanted, sight: { ...sight, everything: true } };
   const [me, groups] = [parameters.add(sight.identityId, 'uuid'), parameters.add(sight.groups, 'text[]')];
+  if (box !== 'inbox') {
+    const visible = visibleRequest(me, groups, parameters.add(sight.everything, 'boolean'));
+    return newestRequests(parameters, { ...pending, where: [...where, visible] });
+  }
   const mineToDecide = [
     `r.state = 'pending'`,
     'r.lapses_at > clock_timestamp()',
     `r.identity_id <> ${me}`,
-    `EXISTS (SELECT FROM request_paths p WHERE p.request_id = r.id AND p.approver_group = ANY(${groups}))`,
+    `EXISTS (SELECT FROM request_paths p WHERE p.request_id = r.id AND p.approver_group = ANY(${groups}) OFFSET 0)`,
     `NOT EXISTS (SELECT FROM decisions d WHERE d.request_id = r.id AND d.identity_id = ${me})`,
   ];
-  const everything = { ...sight, everything: true };
-  return newestRequests(parameters, { ...wanted, sight: everything, where: [...where, ...mineToDecide] });
+  return newestRequests(parameters, { ...pending, where: [...where, ...mineToDecide] });
 }

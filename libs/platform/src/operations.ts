@@ -160,6 +160,8 @@ export class Operations {
 
   /** Forgets finished work after a day: the outcome is in the subject's own row and in the record. */
   async sweep(): Promise<void> {
-    await this.database.query(`DELETE FROM operations WHERE finished_at < clock_timestamp() - interval '1 day'`);
+    await this.database.query(
+      `DELETE FROM operations WHERE finished_at < (SELECT clock_timestamp()) - interval '1 day'`,
+    );
   }
 }
