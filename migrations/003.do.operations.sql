@@ -27,6 +27,7 @@ CREATE INDEX operations_due ON operations (greatest(run_after, lease_ends_at)) W
 CREATE INDEX operations_subject ON operations (subject_id, created_at);
 CREATE INDEX operations_finished ON operations (finished_at) WHERE finished_at IS NOT NULL;
 
-GRANT SELECT, INSERT, UPDATE (kind, fence, attempt, step, run_after, lease_owner, lease_ends_at, last_error, correlation, finished_at) ON operations
+-- Whoever asks for work gives it a purpose; that it is done says only who did it.
+GRANT SELECT, INSERT, UPDATE (kind, fence, attempt, step, run_after, lease_owner, lease_ends_at, last_error, correlation) ON operations
   TO curfew_api, curfew_worker, curfew_timekeeper;
-GRANT DELETE ON operations TO curfew_worker;
+GRANT UPDATE (finished_at), DELETE ON operations TO curfew_worker;

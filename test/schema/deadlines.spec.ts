@@ -1,58 +1,82 @@
-import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { aDatabase, type TestDatabase } from '../support/postgres';
+import { Secret } from '@app/kernel';
+import { aHouse, type House } from '../support/house';
 
-// NOT NULL and CHECK. A row that got past both would fail at its foreign keys with another code.
-const REFUSED = /^23502|23514$/;
-const FOREIGN_KEY = '23503';
+const NOT_NULL = '23502';
+const CHECK = '23514';
 
-const INSERT = {
-  grants: (at: string) =>
-    `INSERT INTO grants (request_id, scope_hash, identity_id, target_id, entitlement_id, duration_seconds, activate_by, ends_at)
-     SELECT id, sha256('x'), id, id, id, 60, clock_timestamp(), ${at} FROM (SELECT gen_random_uuid() AS id) AS made`,
-  'grants not yet begun': (at: string) =>
-    `INSERT INTO grants (request_id, scope_hash, identity_id, target_id, entitlement_id, duration_seconds, activate_by, ends_at)
-     SELECT id, sha256('x'), id, id, id, 60, ${at}, clock_timestamp() FROM (SELECT gen_random_uuid() AS id) AS made`,
-  requests: (at: string) =>
-    `INSERT INTO requests (identity_id, duration_seconds, reason_commitment, scope_hash, policy_version, signed_in_at, lapses_at)
-     VALUES (gen_random_uuid(), 60, sha256('x'), sha256('x'), 'v', clock_timestamp(), ${at})`,
-  'sign-ins': (at: string) =>
-    `INSERT INTO sign_ins (connection_id, device_code_sealed, handle_hash, poll_interval_seconds, next_poll_at, max_age_seconds, lapses_at)
-     VALUES (gen_random_uuid(), 'x', sha256('x'), 5, clock_timestamp(), 60, ${at})`,
-};
-
-describe('a deadline', () => {
-  let database: TestDatabase;
-  let owner: pg.Client;
+/** Promise 1: there is no way to store a grant or an approval that has no deadline, or an infinite one. */
+describe('nothing without a deadline', () => {
+  let house: House;
   beforeAll(async () => {
-    database = await aDatabase();
-    owner = new pg.Client({ connectionString: database.urls.owner });
-    await owner.connect();
-    await owner.query(`SET curfew.actor = 'test'`);
-    await owner.query(`SET curfew.correlation = 'test'`);
-  });
-  afterAll(async () => {
-    await owner.end();
-    await database.drop();
-  });
-  const codeOf = (statement: string): Promise<string> =>
-    owner.query(statement).then(
-      () => 'stored',
-      (error: pg.DatabaseError) => error.code ?? 'unknown',
+    house = await aHouse();
+    const ada = await house.person('ada');
+    const ben = await house.person('ben');
+    const order = { entitlements: ['db/read'], durationSeconds: 600, reason: new Secret('why') };
+    const open = () => house.as(ada, (tx) => house.requests.open(tx, ada, order));
+    await open();
+    const id = await open();
+    const { scopeHash } = await house.views.requests.get(house.api.manager, ada, id);
+    await house.as(ben, (tx) => house.decisions.decide(tx, ben, id, { verdict: 'approve', scopeHash }));
+    await house.work();
+    await house.owner.query(
+      `WITH settings AS (SELECT set_config('curfew.actor', 't', true), set_config('curfew.correlation', 't', true))
+       INSERT INTO sign_ins (connection_id, handle_hash, device_code_sealed, poll_interval_seconds, next_poll_at, max_age_seconds, lapses_at)
+       SELECT id, sha256('x'), '\\x00', 5, clock_timestamp(), 60, clock_timestamp() + interval '10 minutes' FROM connections, settings`,
     );
+  });
+  afterAll(() => house.close());
 
-  it.each(Object.keys(INSERT) as (keyof typeof INSERT)[])('of %s cannot be absent or infinite', async (what) => {
-    for (const never of ['NULL', `'infinity'`, `'-infinity'`])
-      expect(await codeOf(INSERT[what](never))).toMatch(REFUSED);
-    expect(await codeOf(INSERT[what]('clock_timestamp()'))).toBe(FOREIGN_KEY);
+  /** As nobody is allowed to: a superuser, with every state. */
+  const change = (table: string, sets: string) =>
+    house.owner.transaction(async (tx) => {
+      await tx.query(`SELECT set_config('curfew.actor', 't', true), set_config('curfew.correlation', 't', true)`);
+      await tx.query(`UPDATE ${table} SET ${sets}, revision = revision + 1`);
+      throw new Error('was taken');
+    });
+
+  const finite = (table: string, column: string) =>
+    [
+      [table, `${column} = NULL`, NOT_NULL],
+      [table, `${column} = 'infinity'`, CHECK],
+      [table, `${column} = '-infinity'`, CHECK],
+    ] as const;
+  const bounded = (table: string) =>
+    [
+      [table, 'duration_seconds = NULL', NOT_NULL],
+      ...[0, -1, 366 * 86_400 + 1, 2_147_483_647].map(
+        (seconds) => [table, `duration_seconds = ${seconds}`, CHECK] as const,
+      ),
+    ] as const;
+
+  it.each([
+    ...finite('requests', 'lapses_at'),
+    ...bounded('requests'),
+    ...finite('grants', 'ends_at'),
+    ...finite('grants', 'activate_by'),
+    ...bounded('grants'),
+    ['grants', `ends_at = activate_by + interval '600 seconds 1 millisecond'`, CHECK],
+    ['grants', `activate_by = activate_by - interval '1 day'`, CHECK],
+    ['grants', `ends_at = '294276-12-31'`, CHECK],
+    ...finite('sign_ins', 'lapses_at'),
+    ...finite('sign_ins', 'next_poll_at'),
+    ['sign_ins', `ends_at = 'infinity'`, CHECK],
+    [
+      'sign_ins',
+      `state = 'completed', device_code_sealed = NULL, identity_id = (SELECT id FROM identities LIMIT 1), signed_in_at = clock_timestamp()`,
+      CHECK,
+    ],
+    ['sign_ins', `max_age_seconds = 31622401`, CHECK],
+  ] as const)('%s: %s is refused', async (table, sets, code) => {
+    await expect(change(table, sets)).rejects.toMatchObject({ driverError: { code } });
   });
 
-  it('is never later than the last instant at which a grant may begin, and its duration', async () => {
-    expect(await codeOf(INSERT.grants(`clock_timestamp() + interval '59 seconds'`))).toBe(FOREIGN_KEY);
-    expect(await codeOf(INSERT.grants(`clock_timestamp() + interval '61 seconds'`))).toMatch(REFUSED);
-  });
-
-  it('is at most 366 days away', async () => {
-    expect(await codeOf(INSERT.grants('clock_timestamp()').replace(' 60,', ' 31622401,'))).toMatch(REFUSED);
+  it.each([
+    ['requests', `lapses_at = clock_timestamp() + interval '1 day'`],
+    ['requests', 'duration_seconds = 31622400'],
+    ['grants', `ends_at = activate_by + interval '600 seconds'`],
+    ['sign_ins', `lapses_at = clock_timestamp() + interval '1 hour'`],
+  ])('%s: %s is not', async (table, sets) => {
+    await expect(change(table, sets)).rejects.toThrow('was taken');
   });
 });

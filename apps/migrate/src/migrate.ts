@@ -51,7 +51,8 @@ async function prepareRoles(client: Client, passwords: MigrateOptions['passwords
   await client.query(`GRANT CREATE ON DATABASE ${database} TO curfew_owner`);
   await client.query(`GRANT CONNECT ON DATABASE ${database} TO curfew_api, curfew_worker, curfew_timekeeper`);
   await client.query('GRANT CREATE, USAGE ON SCHEMA public TO curfew_owner');
-  await client.query('REVOKE CREATE ON SCHEMA public FROM PUBLIC');
+  await client.query('REVOKE ALL ON SCHEMA public FROM PUBLIC');
+  await client.query('GRANT USAGE ON SCHEMA public TO curfew_api, curfew_worker, curfew_timekeeper');
   await client.query('COMMIT');
 }
 
