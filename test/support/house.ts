@@ -86,6 +86,8 @@ export interface House {
   readonly reconciler: Reconciler;
   /** Another worker, with leases of its own. */
   anotherWorker(): Reconciler;
+  /** One whose proof copies do not open. */
+  workerWithAnotherProofKey(): Reconciler;
   /** What did not go through in the workers, in order. */
   readonly failures: readonly unknown[];
   /** A person of the connection `test`, as they are after signing in. */
@@ -113,16 +115,16 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
   const targets = new TargetsService(judge, providers, sealer, clock);
   const operations = new Operations(worker);
   const failures: unknown[] = [];
-  const aWorker = (ops: Operations): Reconciler => {
+  const aWorker = (ops: Operations, proof = proofSealer): Reconciler => {
     const work = new Work(worker, ops, new Reach(worker, providers, sealer), new Recorder(worker));
     const workersJudge = new Judge(new PoliciesService(clock), commitments, clock);
-    const activation = new Activation(work, workersJudge, { readable: sealer, proof: proofSealer });
+    const activation = new Activation(work, workersJudge, { readable: sealer, proof });
     const options = {
       stuckAfterSeconds: 1,
       retryCapSeconds: 1,
       onError: (error: unknown) => void failures.push(error),
     };
-    return new Reconciler(work, { activation, ending: new Ending(work, proofSealer) }, clock, options);
+    return new Reconciler(work, { activation, ending: new Ending(work, proof) }, clock, options);
   };
   const reconciler = aWorker(operations);
   const act = { actor: 'test', channel: 'test', correlation: 'test' };
@@ -165,6 +167,7 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
     deadlines: new Deadlines(timekeeper),
     operations,
     reconciler,
+    workerWithAnotherProofKey: () => aWorker(new Operations(worker), new LocalKeySealer(new Secret(randomBytes(32)))),
     anotherWorker: () => aWorker(new Operations(worker)),
     failures,
     person: (subject, more = {}) => aPerson(api, clock, subject, more),

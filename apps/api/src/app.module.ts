@@ -1,4 +1,5 @@
 import type { DynamicModule } from '@nestjs/common';
+import { ScheduleModule } from '@nestjs/schedule';
 import type { ApiEnvironment } from '@app/platform';
 import { AccessModule } from './access/access.module';
 import { DemoTargets } from './demo/demo-targets';
@@ -7,6 +8,7 @@ import { HealthModule } from './health.module';
 import { PlatformModule } from './platform.module';
 import { SignInModule } from './sign-in/sign-in.module';
 import { StartUp } from './start-up';
+import { Sweeps } from './sweeps';
 
 class EnvironmentModule {}
 
@@ -23,11 +25,12 @@ export function appModule(environment: ApiEnvironment): DynamicModule {
         providers: [{ provide: API_ENVIRONMENT, useValue: environment }],
         exports: [API_ENVIRONMENT],
       },
+      ScheduleModule.forRoot(),
       PlatformModule,
       AccessModule,
       SignInModule,
       HealthModule,
     ],
-    providers: [StartUp, DemoTargets],
+    providers: [StartUp, DemoTargets, Sweeps],
   };
 }

@@ -1,37 +1,39 @@
 import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { Deadlines } from '@app/access';
-import { createLogger, openDatabase, readEnvironment, timekeeperEnvironment } from '@app/platform';
+import { createLogger, openDatabase, readEnvironment, starting, timekeeperEnvironment } from '@app/platform';
 import { createMetrics, serve } from '@app/platform/http';
 import { BullBell } from '@app/platform/queue';
 import { Timekeeper } from './timekeeper';
 import { timekeeperModule } from './timekeeper.module';
 
-const environment = readEnvironment(timekeeperEnvironment);
-const log = createLogger('timekeeper', environment.LOG_LEVEL);
-const onError = (error: unknown): void => log.error({ err: error }, 'connection');
+await starting('timekeeper', async () => {
+  const environment = readEnvironment(timekeeperEnvironment);
+  const log = createLogger('timekeeper', environment.LOG_LEVEL);
+  const onError = (error: unknown): void => log.error({ err: error }, 'connection');
 
-// A pool of its own and a short timeout: nothing else can make it late.
-const database = await openDatabase({
-  url: environment.DATABASE_URL,
-  applicationName: 'curfew-timekeeper',
-  entities: [],
-  connections: 2,
-  statementTimeoutMs: 5_000,
-  settings: {
-    'curfew.actor': 'timekeeper',
-    'curfew.channel': 'timekeeper',
-    'curfew.correlation': `timekeeper-${randomUUID()}`,
-  },
-  onError,
-});
-const bell = new BullBell({ databaseUrl: environment.DATABASE_URL, redisUrl: environment.REDIS_URL, onError });
-const metrics = createMetrics('timekeeper');
-const timekeeper = new Timekeeper(new Deadlines(database), bell, metrics, log);
+  // A pool of its own and a short timeout: nothing else can make it late.
+  const database = await openDatabase({
+    url: environment.DATABASE_URL,
+    applicationName: 'curfew-timekeeper',
+    entities: [],
+    connections: 2,
+    statementTimeoutMs: 5_000,
+    settings: {
+      'curfew.actor': 'timekeeper',
+      'curfew.channel': 'timekeeper',
+      'curfew.correlation': `timekeeper-${randomUUID()}`,
+    },
+    onError,
+  });
+  const bell = new BullBell({ databaseUrl: environment.DATABASE_URL, redisUrl: environment.REDIS_URL, onError });
+  const metrics = createMetrics('timekeeper');
+  const timekeeper = new Timekeeper(new Deadlines(database), bell, metrics, log);
 
-await serve({
-  module: timekeeperModule({ database, bell, metrics, timekeeper }),
-  log,
-  host: environment.HOST,
-  port: environment.PORT,
+  await serve({
+    module: timekeeperModule({ database, bell, metrics, timekeeper }),
+    log,
+    host: environment.HOST,
+    port: environment.PORT,
+  });
 });

@@ -18,6 +18,7 @@ import {
   openDatabase,
   Operations,
   readEnvironment,
+  starting,
   workerEnvironment,
 } from '@app/platform';
 import { createMetrics, serve } from '@app/platform/http';
@@ -26,57 +27,59 @@ import { ProviderRegistry } from '@app/providers';
 import { Executor } from './executor';
 import { workerModule } from './worker.module';
 
-const environment = readEnvironment(workerEnvironment);
-const log = createLogger('worker', environment.LOG_LEVEL);
-const onError = (error: unknown): void => log.error({ err: error }, 'connection');
+await starting('worker', async () => {
+  const environment = readEnvironment(workerEnvironment);
+  const log = createLogger('worker', environment.LOG_LEVEL);
+  const onError = (error: unknown): void => log.error({ err: error }, 'connection');
 
-const database = await openDatabase({
-  url: environment.DATABASE_URL,
-  applicationName: 'curfew-worker',
-  entities: accessEntities,
-  connections: environment.WORKER_CONCURRENCY + 2,
-  onError,
-});
-const clock = await new DatabaseClock(database, onError).start();
-const bell = new BullBell({ databaseUrl: environment.DATABASE_URL, redisUrl: environment.REDIS_URL, onError });
-const sealer = LocalKeySealer.fromFile(environment.SEALING_KEY_FILE);
-const proofSealer = LocalKeySealer.fromFile(environment.PROOF_KEY_FILE);
+  const database = await openDatabase({
+    url: environment.DATABASE_URL,
+    applicationName: 'curfew-worker',
+    entities: accessEntities,
+    connections: environment.WORKER_CONCURRENCY + 2,
+    onError,
+  });
+  const clock = await new DatabaseClock(database, onError).start();
+  const bell = new BullBell({ databaseUrl: environment.DATABASE_URL, redisUrl: environment.REDIS_URL, onError });
+  const sealer = LocalKeySealer.fromFile(environment.SEALING_KEY_FILE);
+  const proofSealer = LocalKeySealer.fromFile(environment.PROOF_KEY_FILE);
 
-const operations = new Operations(database);
-const work = new Work(
-  database,
-  operations,
-  new Reach(database, new ProviderRegistry(), sealer),
-  new Recorder(database),
-);
-const judge = new Judge(new PoliciesService(clock), new Commitments(sealer), clock);
-const reconciler = new Reconciler(
-  work,
-  {
-    activation: new Activation(work, judge, { readable: sealer, proof: proofSealer }),
-    ending: new Ending(work, proofSealer),
-  },
-  clock,
-  {
-    stuckAfterSeconds: environment.STUCK_AFTER_SECONDS,
-    retryCapSeconds: environment.RETRY_CAP_SECONDS,
-    onError: (error, { id, kind, subjectId, attempt }) =>
-      log.warn({ err: error, operation: id, kind, grant: subjectId, attempt }, 'an attempt did not go through'),
-  },
-);
-const executor = new Executor(reconciler, operations, environment.WORKER_CONCURRENCY, log);
-
-await serve({
-  module: workerModule({
+  const operations = new Operations(database);
+  const work = new Work(
     database,
-    clock,
-    bell,
-    executor,
     operations,
-    vitalSigns: new VitalSigns(database),
-    metrics: createMetrics('worker'),
-  }),
-  log,
-  host: environment.HOST,
-  port: environment.PORT,
+    new Reach(database, new ProviderRegistry(), sealer),
+    new Recorder(database),
+  );
+  const judge = new Judge(new PoliciesService(clock), new Commitments(sealer), clock);
+  const reconciler = new Reconciler(
+    work,
+    {
+      activation: new Activation(work, judge, { readable: sealer, proof: proofSealer }),
+      ending: new Ending(work, proofSealer),
+    },
+    clock,
+    {
+      stuckAfterSeconds: environment.STUCK_AFTER_SECONDS,
+      retryCapSeconds: environment.RETRY_CAP_SECONDS,
+      onError: (error, { id, kind, subjectId, attempt }) =>
+        log.warn({ err: error, operation: id, kind, grant: subjectId, attempt }, 'an attempt did not go through'),
+    },
+  );
+  const executor = new Executor(reconciler, operations, environment.WORKER_CONCURRENCY, log);
+
+  await serve({
+    module: workerModule({
+      database,
+      clock,
+      bell,
+      executor,
+      operations,
+      vitalSigns: new VitalSigns(database),
+      metrics: createMetrics('worker'),
+    }),
+    log,
+    host: environment.HOST,
+    port: environment.PORT,
+  });
 });

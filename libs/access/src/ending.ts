@@ -1,6 +1,6 @@
 import { AppError, Secret } from '@app/kernel';
-import { Operations, Sealer, type Operation, type Transaction } from '@app/platform';
-import type { Credential, Ended, Proof } from '@app/providers';
+import { Operations, SealBroken, Sealer, type Operation, type Transaction } from '@app/platform';
+import type { Credential, Ended, Proof, ProofCheck } from '@app/providers';
 import { proofContext } from './credentials.service';
 import { GrantCredential } from './credential.entity';
 import { Evidence } from './evidence.entity';
@@ -21,6 +21,12 @@ export class EndNotProven extends AppError {
   }
 }
 
+const COPY_BROKEN: ProofCheck = {
+  check: 'the password that was handed out is refused',
+  verdict: 'unknown',
+  answer: 'not tried: the proof copy does not open under the key of this process',
+};
+
 /** Takes a grant away and proves it. Gated by nothing: no policy, no approver, no owner. */
 export class Ending {
   constructor(
@@ -34,13 +40,13 @@ export class Ending {
     await this.#withdraw(operation, grant);
     const { provider, access } = await this.work.reach.target(grant);
     const ref = await this.work.reach.ref(grant.id);
+    const ended = await this.work.holding(operation, () => provider.end(access, ref));
     const proofCopy = await this.#proofCopy(grant.id);
-    const { ended, proof } = await this.work.holding(operation, async () => {
-      const done = await provider.end(access, ref);
-      return { ended: done, proof: await provider.prove(access, ref, proofCopy) };
-    });
+    const copy = proofCopy === 'broken' ? undefined : proofCopy;
+    const proof = await this.work.holding(operation, () => provider.prove(access, ref, copy));
     if (proof.verdict !== 'ended') throw new EndNotProven(proof);
-    await this.#conclude(operation, grant, ended, proof);
+    const checks = proofCopy === 'broken' ? [...proof.checks, COPY_BROKEN] : proof.checks;
+    await this.#conclude(operation, grant, ended, { ...proof, checks });
   }
 
   /** An end that does not get on is stuck: visible, and tried for ever. */
@@ -78,15 +84,21 @@ export class Ending {
     });
   }
 
-  async #proofCopy(grantId: string): Promise<Secret<Credential> | undefined> {
+  /** Access ends without it too: a copy that does not open is one that is not held, and the evidence says so. */
+  async #proofCopy(grantId: string): Promise<Secret<Credential> | 'broken' | undefined> {
     const newest = await this.work.database.manager.findOne(GrantCredential, {
       where: { grantId },
       order: { version: 'DESC' },
       select: { id: true, version: true, proofSealed: true },
     });
     if (!newest?.proofSealed) return undefined;
-    const text = await this.proofSealer.open(newest.proofSealed, proofContext(grantId, newest.version));
-    return new Secret(JSON.parse(text.reveal()) as Credential);
+    try {
+      const text = await this.proofSealer.open(newest.proofSealed, proofContext(grantId, newest.version));
+      return new Secret(JSON.parse(text.reveal()) as Credential);
+    } catch (error) {
+      if (error instanceof SealBroken) return 'broken';
+      throw error;
+    }
   }
 
   #conclude(operation: Operation, grant: Grant, ended: Ended, proof: Proof): Promise<void> {

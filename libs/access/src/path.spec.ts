@@ -320,6 +320,19 @@ describe('one grant, whole', () => {
       });
     });
 
+    it('is not kept by a proof key that was lost: the catalogue proves it, and the evidence says so', async () => {
+      const grant = await active();
+      const picked = await pickUp(grant.id);
+      const { fields } = 'credential' in picked ? picked.credential.reveal() : { fields: {} as Record<string, string> };
+      const session = house.target.system().login(fields['username']!, fields['password']!);
+      await house.as(ada, (tx) => house.grants.release(tx, ada, grant.id));
+      await house.work(house.workerWithAnotherProofKey());
+      expect(session.isAlive()).toBe(false);
+      const ended = await house.views.grants.get(house.api.manager, ada, grant.id);
+      expect(ended.state).toBe('ended');
+      expect(JSON.stringify(ended.evidence)).toContain('the proof copy does not open');
+    });
+
     it('is not proven by a target that refuses us', async () => {
       const grant = await active();
       await house.as(ada, (tx) => house.grants.release(tx, ada, grant.id));

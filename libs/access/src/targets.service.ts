@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Not, type EntityManager } from 'typeorm';
 import { Clock, Secret } from '@app/kernel';
-import { Sealer, type Transaction } from '@app/platform';
+import { SealBroken, Sealer, type Transaction } from '@app/platform';
 import { ProviderRegistry, type CheckReport } from '@app/providers';
 import { NotFound, NotPermitted, TargetExists, TargetInUse } from './access.errors';
 import { withEntitlements } from './asked';
@@ -105,8 +105,15 @@ export class TargetsService {
     if (live > 0) throw new TargetInUse(live);
   }
 
+  /** A password that does not open any more is another one: this is how it is mended. */
   async #isPassword(target: Target, password: Secret<string>): Promise<boolean> {
-    return (await this.sealer.open(target.passwordSealed, passwordContext(target.id))).reveal() === password.reveal();
+    try {
+      const known = await this.sealer.open(target.passwordSealed, passwordContext(target.id));
+      return known.reveal() === password.reveal();
+    } catch (error) {
+      if (error instanceof SealBroken) return false;
+      throw error;
+    }
   }
 
   async #find(manager: EntityManager, asker: Asker | 'demo', name: string): Promise<Target> {

@@ -34,6 +34,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<DataSource
     applicationName: options.applicationName,
     entities: [...options.entities],
     synchronize: false,
+    installExtensions: false,
     logging: false,
     poolSize: options.connections,
     connectTimeoutMS: 5_000,

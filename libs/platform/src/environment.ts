@@ -137,7 +137,9 @@ export function readEnvironment<Schema extends ZodObject>(schema: Schema, source
   for (const name of Object.keys(schema.shape)) {
     const file = values[`${name}_FILE`];
     if (file !== undefined && values[name] === undefined && !(`${name}_FILE` in schema.shape)) {
-      values[name] = readFileSync(file, 'utf8').trimEnd();
+      const text = readFileSync(file, 'utf8').trimEnd();
+      // An empty file is an absent value, as an empty variable is.
+      if (text !== '') values[name] = text;
     }
   }
   const result = schema.safeParse(values);

@@ -56,6 +56,7 @@ describe('LocalKeySealer', () => {
       expect(() => LocalKeySealer.fromFile(file('*'.repeat(44)))).toThrow('is not a key');
       expect(() => LocalKeySealer.fromFile(join(folder, 'absent'))).toThrow('cannot be read');
       expect(() => LocalKeySealer.fromFile(file(randomBytes(32).toString('base64'), 0o644))).toThrow('read by others');
+      expect(() => LocalKeySealer.fromFile(file(randomBytes(32).toString('base64'), 0o440))).not.toThrow();
     });
   });
 });

@@ -96,7 +96,8 @@ function decrypt(key: Buffer, sealed: Buffer, context: string): Buffer {
 function readKeyFile(file: string): Secret<Buffer> {
   let text: string;
   try {
-    if (statSync(file).mode & 0o077) throw new KeyFileInvalid('may be read by others', file);
+    // Its group may read it: that is how a platform mounts a secret for a process that is not its owner.
+    if (statSync(file).mode & 0o037) throw new KeyFileInvalid('may be read by others', file);
     text = readFileSync(file, 'utf8').trim();
   } catch (error) {
     throw error instanceof AppError ? error : new KeyFileInvalid('cannot be read', file, error);
