@@ -282,6 +282,10 @@ describe('output', () => {
     expect((await desk.run(['grants'])).stdout).toContain(name);
   });
 
+  it('takes a terminal without a size for an ordinary one', async () => {
+    expect((await desk.run(['grants', '--no-color'], { columns: 0 })).stdout).toContain('orders-db/read  Ada');
+  });
+
   it('counts down and shows what is stuck', async () => {
     const { stdout } = await desk.run(['grants']);
     expect(stdout).toMatch(/active\s+ends in (29m 5\ds|30m 00s)/);

@@ -90,8 +90,8 @@ function footer({ paint }: Terminal, isAway: boolean): string[] {
 }
 
 /** Writes over what was drawn before. Never more lines than fit: what scrolled away cannot be written over. */
-function redraw({ streams: { stdout } }: Terminal, lines: readonly string[], before: number): number {
-  const fitting = lines.slice(0, Math.max(1, (stdout.rows ?? 24) - 1));
+function redraw({ streams: { stdout }, height }: Terminal, lines: readonly string[], before: number): number {
+  const fitting = lines.slice(0, Math.max(1, height - 1));
   const up = before === 0 ? '' : `\u001b[${before}A`;
   stdout.write(`${up}\r\u001b[J${fitting.join('\n')}\n`);
   return fitting.length;

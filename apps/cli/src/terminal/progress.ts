@@ -1,4 +1,4 @@
-import type { Terminal } from './terminal';
+import { columnsOf, type Terminal } from './terminal';
 import { cut } from './width';
 
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
@@ -22,7 +22,7 @@ export async function progress<T>(
   let shown = text;
   let frame = 0;
   const draw = (): void => {
-    const line = cut(shown, (stderr.columns ?? 80) - 3);
+    const line = cut(shown, columnsOf(stderr) - 3);
     stderr.write(`${CLEAR_LINE}${terminal.notePaint('cyan', FRAMES[frame % FRAMES.length] ?? '')} ${line}`);
     frame += 1;
   };

@@ -11,6 +11,9 @@ export interface Streams {
   readonly stderr: Output;
 }
 
+/** A terminal that nobody has given a size says that it has 0 columns. */
+export const columnsOf = ({ columns }: Output): number => columns || 80;
+
 export interface TerminalOptions {
   /** One JSON document instead of words for people. */
   readonly json: boolean;
@@ -42,7 +45,12 @@ export class Terminal {
 
   /** The columns of stdout; `undefined` when it is no terminal. */
   get width(): number | undefined {
-    return this.streams.stdout.isTTY === true ? (this.streams.stdout.columns ?? 80) : undefined;
+    return this.streams.stdout.isTTY === true ? columnsOf(this.streams.stdout) : undefined;
+  }
+
+  /** The rows of stdout. */
+  get height(): number {
+    return this.streams.stdout.rows || 24;
   }
 
   print(...lines: readonly string[]): void {
