@@ -1,4 +1,4 @@
-import { In, type EntityManager } from 'typeorm';
+import { Any, In, type EntityManager } from 'typeorm';
 import { NotFound } from './access.errors';
 import { Request, RequestEntitlement } from './request.entity';
 import { scopeHash, type ScopeEntitlement } from './scope';
@@ -40,7 +40,8 @@ export async function askedFor(manager: EntityManager, requestId: string): Promi
 export async function withEntitlements(manager: EntityManager, targets: readonly Target[]): Promise<Offered[]> {
   const byId = new Map(targets.map((target) => [target.id, target]));
   const entitlements = await manager.find(Entitlement, {
-    where: { targetId: In([...byId.keys()]) },
+    // One statement, however many they are: that there are none is nobody's to see.
+    where: { targetId: Any([...byId.keys()]) },
     order: { name: 'ASC' },
   });
   return entitlements.flatMap((entitlement) => {

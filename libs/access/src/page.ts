@@ -24,14 +24,20 @@ export class InvalidCursor extends AppError {
   }
 }
 
-const SHAPE = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z) ([0-9a-f-]{36})$/;
+const SHAPE = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
 /** @throws InvalidCursor */
 export function parseCursor(text: string | undefined): Cursor | undefined {
   if (text === undefined) return undefined;
   const [, createdAt, id] = SHAPE.exec(Buffer.from(text, 'base64url').toString('utf8')) ?? [];
-  if (createdAt === undefined || id === undefined || Number.isNaN(Date.parse(createdAt))) throw new InvalidCursor();
+  if (createdAt === undefined || id === undefined || !isInstant(createdAt)) throw new InvalidCursor();
   return { createdAt, id };
+}
+
+/** A day that there is, in a year that the database has too. */
+function isInstant(text: string): boolean {
+  const milliseconds = Date.parse(text);
+  return !Number.isNaN(milliseconds) && new Date(milliseconds).toISOString() === text && !text.startsWith('0000');
 }
 
 /** Cuts a page out of one row more than fits. */

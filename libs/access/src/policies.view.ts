@@ -36,12 +36,13 @@ export class PoliciesView {
   /** Policy by policy, why a request would be answered as it would. Rules that only forbid are shown too. */
   async explain(manager: EntityManager, asker: Asker, question: PolicyQuestion): Promise<Explanation> {
     const oversees = (await this.judge.sight(manager, asker)).everything;
-    const [offered] = await offeredByName(manager, [question.entitlement]);
-    const policies = await this.judge.policies.current(manager);
-    if (!offered) throw new NotFound('entitlement', { entitlement: question.entitlement });
+    // Before anything is looked for: what is refused says nothing about what there is.
     if (question.identityId !== undefined && question.identityId !== asker.identityId && !oversees) {
       throw new NotPermitted('explain', 'Only those who oversee may ask about somebody else.');
     }
+    const policies = await this.judge.policies.current(manager);
+    const [offered] = await offeredByName(manager, [question.entitlement]);
+    if (!offered) throw new NotFound('entitlement', { entitlement: question.entitlement });
     const person =
       question.identityId === undefined ? asker : { ...asker, ...(await personOf(manager, question.identityId)) };
     const facts = this.judge.askFacts(policies, person, offered, question.durationSeconds);

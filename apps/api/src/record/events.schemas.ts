@@ -1,6 +1,13 @@
 import { z } from 'zod';
 
-const eventId = z.string().regex(/^[1-9][0-9]{0,18}$/);
+/** As text: an id is one, and may be no number at all when it is judged. */
+const MAX_BIGINT = '9223372036854775807';
+
+/** A bigint. */
+const eventId = z
+  .string()
+  .regex(/^[1-9][0-9]{0,18}$/)
+  .refine((text) => text.length < MAX_BIGINT.length || text <= MAX_BIGINT, 'the id of an event');
 
 export const listEvents = z.strictObject({
   before: eventId.optional().describe('Events before this one, newest first: the next page.'),

@@ -3,5 +3,5 @@ export { createMetrics } from './metrics';
 export { type Problem } from './problem';
 export { ProblemFilter } from './problem.filter';
 export { Public, ROUTE_RULE, SignedIn, type RouteRule } from './public';
-export { serve, type ServeOptions } from './serve';
+export { createEdge, serve, type ServeOptions } from './serve';
 export { inputValidation, InvalidInput } from './validation';

@@ -3,7 +3,9 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Logger } from 'pino';
 import { onStop, reportReady } from '../lifecycle';
+import { BoundedInput } from './bounded-input';
 import { correlation } from './correlation';
+import { NothingUnasked } from './nothing-unasked';
 import { ProblemFilter } from './problem.filter';
 import { inputValidation } from './validation';
 
@@ -20,7 +22,24 @@ export interface ServeOptions {
 const MAX_BODY = '256kb';
 
 /** Starts a process: its HTTP edge, its ways to end, and the word to its starter that it is ready. */
-export async function serve({ module, log, host, port, prepare }: ServeOptions): Promise<NestExpressApplication> {
+export async function serve(options: ServeOptions): Promise<NestExpressApplication> {
+  const { log, host, port } = options;
+  const app = await createEdge(options);
+  await app.listen(port, host);
+  onStop(() => app.close());
+  const address = app.getHttpServer().address();
+  const url = `http://${host}:${typeof address === 'object' ? address?.port : port}`;
+  log.info({ address: url }, 'ready');
+  reportReady(url);
+  return app;
+}
+
+/** What a request of any process goes through, before it listens. */
+export async function createEdge({
+  module,
+  log,
+  prepare,
+}: Pick<ServeOptions, 'module' | 'log' | 'prepare'>): Promise<NestExpressApplication> {
   const app = await NestFactory.create<NestExpressApplication>(module, {
     bodyParser: false,
     bufferLogs: false,
@@ -32,14 +51,9 @@ export async function serve({ module, log, host, port, prepare }: ServeOptions):
   app.use(correlation(log));
   app.useBodyParser('json', { limit: MAX_BODY, strict: true });
   app.useGlobalPipes(inputValidation());
+  app.useGlobalInterceptors(new BoundedInput(), new NothingUnasked());
   app.useGlobalFilters(new ProblemFilter(log));
   await prepare?.(app);
-  await app.listen(port, host);
-  onStop(() => app.close());
-  const address = app.getHttpServer().address();
-  const url = `http://${host}:${typeof address === 'object' ? address?.port : port}`;
-  log.info({ address: url }, 'ready');
-  reportReady(url);
   return app;
 }
 
