@@ -90,15 +90,17 @@ CREATE TABLE decisions (
   state text NOT NULL CHECK (state IN ('approve', 'deny')),
   revision integer NOT NULL DEFAULT 1,
   policy_version text NOT NULL,
-  -- The rules this verdict counts for.
+  -- The rules this verdict counts for, and beside each the entitlement: who decides about one need not about another.
   policies text[] NOT NULL,
+  entitlement_ids uuid[] NOT NULL,
   created_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
   UNIQUE NULLS NOT DISTINCT (request_id, identity_id),
+  CHECK (cardinality(policies) = cardinality(entitlement_ids)),
   -- A decision names the scope that was asked for, and no other.
   FOREIGN KEY (request_id, scope_hash) REFERENCES requests (id, scope_hash)
 );
 CALL audit_table('decisions', 'decision', 'request', 'request_id', 'identity', 'identity_id', 'scope', 'scope_hash',
-  'policy', 'policy_version', 'policies', 'policies');
+  'policy', 'policy_version', 'policies', 'policies', 'entitlements', 'entitlement_ids');
 
 CREATE TABLE grants (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),

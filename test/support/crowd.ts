@@ -39,9 +39,9 @@ const STATEMENTS = [
   `INSERT INTO request_entitlements (request_id, created_at, entitlement_id, position) SELECT a.id, a.at, o.id, 0 FROM asked a JOIN offers o ON o.n = a.offer`,
   `INSERT INTO request_paths (request_id, created_at, entitlement_id, policy, approvals_needed, approver_group)
    SELECT a.id, a.at, o.id, 'policy', 1, 'approvers-' || a.offer % 12 FROM asked a JOIN offers o ON o.n = a.offer`,
-  `INSERT INTO decisions (request_id, scope_hash, identity_id, state, policy_version, policies)
-   SELECT a.id, sha256('x'), p.id, CASE a.state WHEN 'denied' THEN 'deny' ELSE 'approve' END, 'v', '{policy}'
-   FROM asked a JOIN people p ON p.n = (a.person + 1) % 300 WHERE a.state IN ('approved', 'denied')`,
+  `INSERT INTO decisions (request_id, scope_hash, identity_id, state, policy_version, policies, entitlement_ids)
+   SELECT a.id, sha256('x'), p.id, CASE a.state WHEN 'denied' THEN 'deny' ELSE 'approve' END, 'v', '{policy}', ARRAY[o.id]
+   FROM asked a JOIN offers o ON o.n = a.offer JOIN people p ON p.n = (a.person + 1) % 300 WHERE a.state IN ('approved', 'denied')`,
   `CREATE TEMPORARY TABLE granted ON COMMIT DROP AS
    SELECT a.*, gen_random_uuid() AS grant_id, a.at + interval '1 minute' AS begun,
           CASE WHEN a.n <= 2400 THEN 'active' WHEN a.n <= 2420 THEN 'stuck' ELSE 'ended' END AS grant_state FROM asked a WHERE a.state = 'approved'`,

@@ -2,6 +2,8 @@ import { setImmediate } from 'node:timers/promises';
 import type { Leftover } from '@app/providers';
 
 export type Call = 'issue' | 'end' | 'prove' | 'list' | 'check';
+/** Where a call can be made to wait: at its next message, or before there is a line to the target at all. */
+export type Place = Call | 'dial';
 /** `applied-then-timeout`: all of it happened, and nobody learns so. */
 export type Failure = 'unavailable' | 'applied-then-timeout' | 'forbidden';
 
@@ -45,7 +47,7 @@ export class FakeSystem {
   readonly #now: () => Date;
   readonly #lines = new Set<Line>();
   readonly #failures: { failure: Failure; on: Call | undefined }[] = [];
-  readonly #holds: { on: Call; gate: Promise<void>; reached: () => void }[] = [];
+  readonly #holds: { on: Place; gate: Promise<void>; reached: () => void }[] = [];
 
   constructor(now: () => Date) {
     this.#now = now;
@@ -56,8 +58,8 @@ export class FakeSystem {
     this.#failures.push({ failure, on });
   }
 
-  /** The next call of the kind waits at its first step: a slow answer, or a worker that sleeps. */
-  holdNext(on: Call): Held {
+  /** The next call waits there: a slow answer, or a worker that sleeps. */
+  holdNext(on: Place): Held {
     const gate = Promise.withResolvers<void>();
     const reached = Promise.withResolvers<void>();
     this.#holds.push({ on, gate: gate.promise, reached: reached.resolve });
@@ -125,9 +127,9 @@ export class FakeSystem {
   }
 
   /** The time an answer takes: other calls come in between. */
-  async held(call: Call): Promise<void> {
+  async held(place: Place): Promise<void> {
     await setImmediate();
-    const index = this.#holds.findIndex(({ on }) => on === call);
+    const index = this.#holds.findIndex(({ on }) => on === place);
     const [hold] = index < 0 ? [] : this.#holds.splice(index, 1);
     hold?.reached();
     await hold?.gate;

@@ -155,6 +155,7 @@ export class FakeTarget extends Provider {
     const { system: name, breaksAfter } = connection.parse(target.connection);
     const system = this.system(name);
     const failure = system.nextFailure(call);
+    await system.held('dial');
     const line = system.open(start);
     let left = breaksAfter ?? Infinity;
     const step = async <R>(act: () => R): Promise<R> => {

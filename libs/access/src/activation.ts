@@ -1,6 +1,7 @@
 import { AppError, Secret } from '@app/kernel';
 import { LeaseLost, Operations, Sealer, type Operation, type Transaction } from '@app/platform';
 import type { Credential, Issued } from '@app/providers';
+import { approvalsOf } from './approval';
 import { askedFor, currentScopeHash } from './asked';
 import { proofContext, sealedContext } from './credentials.service';
 import { GrantCredential } from './credential.entity';
@@ -69,11 +70,7 @@ export class Activation {
     const recorded = await manager.findBy(RequestPath, { requestId: request.id, entitlementId: grant.entitlementId });
     const standing = await this.judge.standing(manager, request, mine, recorded);
     const approvals = await manager.findBy(Decision, { requestId: request.id, verdict: 'approve' });
-    const satisfied = standing.some(
-      (path) =>
-        approvals.filter((decision) => decision.policies.includes(path.policy)).length >=
-        Math.max(1, path.approvalsNeeded),
-    );
+    const satisfied = standing.some((path) => approvalsOf(path, approvals) >= path.approvalsNeeded);
     return satisfied ? undefined : { reason: 'policy', failure: 'access.no_longer_allowed' };
   }
 

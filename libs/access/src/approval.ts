@@ -3,8 +3,14 @@ import { Decision } from './decision.entity';
 import { grantMachine } from './grant.machine';
 import { settle } from './outcome';
 import type { Request } from './request.entity';
+import type { StandingPath } from './standing-path';
 
-export type VerdictOf = Pick<Decision, 'identityId' | 'policyVersion' | 'policies'>;
+export interface VerdictOf {
+  readonly identityId: string | null;
+  readonly policyVersion: string;
+  /** The ways that it counts for. */
+  readonly paths: readonly Pick<StandingPath, 'entitlementId' | 'policy'>[];
+}
 
 /**
  * Approves a request for good: one grant per entitlement, each with its deadline, and the work to make it, all in the
@@ -40,7 +46,24 @@ export async function recordVerdict(
   tx: Transaction,
   request: Pick<Request, 'id' | 'scopeHash'>,
   verdict: Decision['verdict'],
-  decision: VerdictOf,
+  { paths, ...decision }: VerdictOf,
 ): Promise<void> {
-  await tx.insert(Decision, { requestId: request.id, scopeHash: request.scopeHash, verdict, ...decision });
+  await tx.insert(Decision, {
+    requestId: request.id,
+    scopeHash: request.scopeHash,
+    verdict,
+    ...decision,
+    policies: paths.map((path) => path.policy),
+    entitlementIds: paths.map((path) => path.entitlementId),
+  });
+}
+
+/** How many have approved this way. Each is somebody else. */
+export function approvalsOf(
+  path: Pick<StandingPath, 'entitlementId' | 'policy'>,
+  decisions: readonly Pick<Decision, 'policies' | 'entitlementIds'>[],
+): number {
+  const counts = ({ policies, entitlementIds }: Pick<Decision, 'policies' | 'entitlementIds'>) =>
+    policies.some((policy, index) => policy === path.policy && entitlementIds[index] === path.entitlementId);
+  return decisions.filter(counts).length;
 }

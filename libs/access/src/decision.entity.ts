@@ -29,6 +29,10 @@ export class Decision {
   @Column('text', { array: true })
   policies!: string[];
 
+  /** Beside each rule the entitlement that it counts for. */
+  @Column('uuid', { array: true, name: 'entitlement_ids' })
+  entitlementIds!: string[];
+
   @Column({ type: 'timestamptz', name: 'created_at', insert: false, update: false })
   createdAt!: Date;
 }

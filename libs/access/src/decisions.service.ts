@@ -9,7 +9,7 @@ import {
   ScopeChanged,
   SelfApprovalForbidden,
 } from './access.errors';
-import { approve, recordVerdict } from './approval';
+import { approvalsOf, approve, recordVerdict } from './approval';
 import { askedFor, currentScopeHash, type Offered } from './asked';
 import { Decision, type DecisionVerdict } from './decision.entity';
 import type { Asker } from './facts';
@@ -43,7 +43,7 @@ export class DecisionsService {
     const paths = order.verdict === 'deny' ? recorded : standing;
     const mine = await this.judge.decidable(tx, asker, { request, offered, paths });
     await this.#assertOpen(tx, request, { asker, order, mine, standing });
-    const decision = { identityId: asker.identityId, policyVersion: version, policies: policiesOf(mine) };
+    const decision = { identityId: asker.identityId, policyVersion: version, paths: mine };
     if (order.verdict === 'deny') {
       await recordVerdict(tx, request, 'deny', decision);
       return settle(tx, requestId, 'deny');
@@ -92,17 +92,12 @@ export class DecisionsService {
     mine: readonly StandingPath[],
   ): Promise<boolean> {
     const before = await tx.findBy(Decision, { requestId: request.id, verdict: 'approve' });
-    const votes = (path: StandingPath) =>
-      before.filter((decision) => decision.policies.includes(path.policy)).length + (mine.includes(path) ? 1 : 0);
+    const votes = (path: StandingPath) => approvalsOf(path, before) + (mine.includes(path) ? 1 : 0);
     const entitlements = [...new Set(standing.map((path) => path.entitlementId))];
     return entitlements.every((id) =>
       standing.some((path) => path.entitlementId === id && votes(path) >= path.approvalsNeeded),
     );
   }
-}
-
-function policiesOf(paths: readonly StandingPath[]): string[] {
-  return [...new Set(paths.map((path) => path.policy))].toSorted();
 }
 
 function assertSameScope(request: Request, offered: readonly Offered[]): void {

@@ -207,6 +207,31 @@ describe('races', () => {
       expect(house.target.system().accounts.size).toBe(0);
     });
 
+    it('leaves nothing, when the start slept before it reached the target', async () => {
+      const id = await scheduled();
+      const asleep = house.target.system().holdNext('dial');
+      const running = house.work();
+      await asleep.reached;
+      await revoke(id);
+      await house.work(house.anotherWorker());
+      expect((await grantView(id)).state).toBe('ended');
+      asleep.release();
+      await running;
+      expect(house.target.system().accounts.size).toBe(0);
+    });
+
+    it.each([0, 1, 2, 3])('is not lost when it comes at message %i of a replacement', async (step) => {
+      const id = await active();
+      await pickUp(id);
+      await replace(id);
+      const { running, release: wake } = await heldAt('issue', step, () => house.work());
+      await revoke(id);
+      wake();
+      await running;
+      await settled(isIn(id, 'ended'));
+      expect(house.target.system().accounts.size).toBe(0);
+    });
+
     it('waits for an outcome that is being written, and is no deadlock with it', async () => {
       const id = await scheduled();
       const { running, release: wake } = await heldAt('issue', 3, () => house.work());
@@ -336,6 +361,8 @@ describe('races', () => {
       ]);
       expect((await grantView(id)).state).toBe('active');
       expect(house.target.system().calls.issue).toBe(1);
+      const [{ attempt }] = await house.owner.query('SELECT attempt FROM operations WHERE id = $1', [operation]);
+      expect(attempt).toBe(1);
     });
 
     it.each([0, 1, 2, 3])(

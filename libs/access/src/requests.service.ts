@@ -44,9 +44,12 @@ export class RequestsService {
     const policies = await this.judge.policies.held(tx);
     const judged = await this.#judged(tx, policies, asker, order);
     const request = await this.#write(tx, asker, order, { judged, policyVersion: policies.version });
-    const free = judged.flatMap(({ paths }) => paths.find((path) => path.approval === 'none')?.policy ?? []);
+    const free = judged.flatMap(({ offered: { entitlement }, paths }) => {
+      const path = paths.find(({ approval }) => approval === 'none');
+      return path ? [{ entitlementId: entitlement.id, policy: path.policy }] : [];
+    });
     if (free.length === judged.length) {
-      const decision = { identityId: null, policyVersion: policies.version, policies: [...new Set(free)] };
+      const decision = { identityId: null, policyVersion: policies.version, paths: free };
       await recordVerdict(tx, request, 'approve', decision);
       await approve(tx, request, this.activateWithinSeconds);
     }

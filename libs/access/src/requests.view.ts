@@ -70,7 +70,7 @@ const FIELDS = `
             'approverGroup', p.approver_group) ORDER BY t.name, e.name, p.policy) FROM request_paths p
      JOIN entitlements e ON e.id = p.entitlement_id JOIN targets t ON t.id = e.target_id WHERE p.request_id = r.id) AS paths,
   coalesce((SELECT jsonb_agg(jsonb_build_object('by', CASE WHEN d.identity_id IS NOT NULL THEN jsonb_build_object('id', di.id, 'name', di.name) END,
-            'verdict', d.state, 'at', to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'policies', d.policies) ORDER BY d.created_at)
+            'verdict', d.state, 'at', to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'policies', ARRAY(SELECT DISTINCT unnest(d.policies) ORDER BY 1)) ORDER BY d.created_at)
      FROM decisions d LEFT JOIN identities di ON di.id = d.identity_id WHERE d.request_id = r.id), '[]') AS decisions,
   coalesce((SELECT jsonb_agg(jsonb_build_object('id', g.id, 'state', g.state, 'entitlement', ${ENTITLEMENT_NAME}) ORDER BY g.created_at, g.id)
      FROM grants g JOIN entitlements e ON e.id = g.entitlement_id JOIN targets t ON t.id = g.target_id WHERE g.request_id = r.id), '[]') AS grants`;
