@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tellStory } from '../../scripts/demo/story';
 import type { Outcome, Person } from '../../scripts/demo/person';
@@ -105,7 +107,10 @@ describe.each(['PostgreSQL', 'Redis'])('the path, with the queue on %s', (backen
     const print = 'process.stdout.write(JSON.stringify([process.env.PGUSER, process.env.PGDATABASE]))';
     const child = await ada.plain('exec', grant, '--', process.execPath, '-e', print);
     expect([child.code, JSON.parse(child.out)]).toEqual([0, [expect.stringContaining(grant), 'orders']]);
-    const staying = ada.plain('exec', grant, '--', process.execPath, '-e', 'setInterval(() => undefined, 1000)');
+    const up = join(service.clone.home, `up-${grant}`);
+    const stay = `require('node:fs').writeFileSync(process.argv[1], ''); setInterval(() => undefined, 1000)`;
+    const staying = ada.plain('exec', grant, '--', process.execPath, '-e', stay, up);
+    expect(await waitFor(() => existsSync(up) || undefined, 10_000)).toBe(true);
     await ben.run('revoke', grant);
     expect((await staying).code).toBe(124);
     expect(await reach(grant, 'ended')).toMatchObject({ endReason: 'revoked' });

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { sourceHash } from '../../scripts/build';
 import { stopServer } from '../../scripts/embedded-postgres';
-import { isAlive } from '../../scripts/processes';
+import { commandOf, isAlive } from '../../scripts/processes';
 import type { RunFile } from '../../scripts/run-file';
 import { waitFor } from '../../scripts/waiting';
 
@@ -183,7 +183,8 @@ export class Running {
 
 /** @returns the numbers that still run when the time is over */
 export async function allGone(pids: readonly number[], withinMs: number): Promise<readonly number[]> {
-  const left = (): number[] => pids.filter(isAlive);
+  // One that only waits to be reaped has no command line any more.
+  const left = (): number[] => pids.filter((pid) => isAlive(pid) && commandOf(pid) !== '');
   await waitFor(() => (left().length === 0 ? true : undefined), withinMs);
   return left();
 }

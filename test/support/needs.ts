@@ -1,9 +1,15 @@
 import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+const onPath = (program: string): boolean =>
+  (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)));
 
 /** Why a plain `npm test` leaves a test out. `CURFEW_TESTS=all`, as `.ci/run` says it, makes every one of them required. */
 const REASONS = {
   root: { met: process.getuid?.() === 0, because: 'only root can become another user' },
   chromium: { met: existsSync('/usr/bin/chromium'), because: 'there is no /usr/bin/chromium' },
+  zsh: { met: onPath('zsh'), because: 'there is no zsh' },
+  fish: { met: onPath('fish'), because: 'there is no fish' },
   linux: { met: existsSync('/proc/self'), because: 'looks into /proc' },
 } as const;
 

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -6,6 +6,7 @@ import { SCRIPTS } from './completion-scripts';
 import { buildCli, type BuiltCli } from '../../../test/support/cli/built-cli';
 import { aGrant, aTarget, GRANT_ID } from '../../../test/support/cli/builders';
 import { Desk } from '../../../test/support/cli/desk';
+import { has, needs } from '../../../test/support/needs';
 
 let cli: BuiltCli;
 let desk: Desk;
@@ -21,15 +22,6 @@ beforeEach(async () => {
     .on('GET /v1/grants', { body: { items: [aGrant()] } });
 });
 afterEach(() => desk.close());
-
-const has = (program: string): boolean => {
-  try {
-    execFileSync('sh', ['-c', `command -v ${program}`]);
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 /** Puts `curfew` on a path of its own. */
 function install(): string {
@@ -108,7 +100,7 @@ describe('in bash', () => {
   });
 });
 
-describe.runIf(has('zsh'))('in zsh', () => {
+describe.runIf(has('zsh'))(`in zsh${needs('zsh')}`, () => {
   it('loads and completes', async () => {
     const out = await shell(
       'zsh',
@@ -120,7 +112,7 @@ describe.runIf(has('zsh'))('in zsh', () => {
   });
 });
 
-describe.runIf(has('fish'))('in fish', () => {
+describe.runIf(has('fish'))(`in fish${needs('fish')}`, () => {
   it('loads and completes', async () => {
     const out = await shell('fish', `curfew completion fish | source; complete -C 'curfew requ'`);
     expect(out).toContain('requests');

@@ -45,6 +45,7 @@ export const aRequest = (changes: Partial<AccessRequest> = {}): AccessRequest =>
   paths: [{ entitlement: 'orders-db/read', policy: 'orders-read', approvalsNeeded: 1, approverGroup: 'orders-owners' }],
   decisions: [],
   grants: [],
+  endings: { 'orders-db': { enforcedBy: 'both', endsLiveSessions: true, outlivesBySeconds: 0 } },
   ...changes,
 });
 

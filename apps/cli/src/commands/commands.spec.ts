@@ -180,9 +180,10 @@ describe('approve', () => {
   beforeEach(() => {
     desk.service
       .on('GET /v1/requests', { body: { items: [aRequest()] } })
-      .on('GET /v1/requests/*', { body: aRequest() })
-      .on('GET /v1/targets/*', {
-        body: aTarget({ ending: { enforcedBy: 'curfew', endsLiveSessions: false, outlivesBySeconds: 90 } }),
+      .on('GET /v1/requests/*', {
+        body: aRequest({
+          endings: { 'orders-db': { enforcedBy: 'curfew', endsLiveSessions: false, outlivesBySeconds: 90 } },
+        }),
       })
       .on('POST /v1/requests/*/decisions', { status: 201, body: aRequest({ state: 'approved' }) });
   });

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import type { Context } from '../context';
 import { EXIT } from '../exit-codes';
-import { Failure, ProblemReply } from '../failure';
+import { Failure } from '../failure';
 import type { Act } from '../act';
 import { requestId } from '../service/resolve';
-import type { AccessRequest, EndingTraits, Target } from '../service/shapes';
+import type { AccessRequest } from '../service/shapes';
 import { unlessAway } from '../service/waiting';
 import { untilInterrupted, watch } from '../terminal/live';
 import { confirm } from '../terminal/prompt';
@@ -70,7 +70,7 @@ async function decide(context: Context, verdict: Verdict, options: { id: string;
   const id = await requestId(api, options.id, 'inbox');
   const request = await api.get<AccessRequest>(`/v1/requests/${id}`);
   if (request.state !== 'pending') throw decidedBefore(request);
-  terminal.note('', ...(await whatWillHappen(context, request)), '');
+  if (!terminal.json) terminal.note('', ...whatWillHappen(context, request), '');
   const question = verdict === 'approve' ? 'Approve exactly this?' : 'Deny it?';
   if (options.yes !== true && !(await confirm(terminal, question, signal))) {
     terminal.note('Nothing was decided.');
@@ -100,7 +100,7 @@ function decidedBefore({ state, decidedAt }: AccessRequest): Failure {
 }
 
 /** Who, what, how long, why, and how it ends: what the verdict is about. */
-async function whatWillHappen({ api, terminal }: Context, request: AccessRequest): Promise<string[]> {
+function whatWillHappen({ api, terminal }: Context, request: AccessRequest): string[] {
   const { notePaint: paint } = terminal;
   const now = api.now();
   return pairs(
@@ -109,7 +109,7 @@ async function whatWillHappen({ api, terminal }: Context, request: AccessRequest
       ['what', request.entitlements.map((name) => paint('bold', visible(name)))],
       ['how long', `${durationWords(request.durationSeconds)}, from when it begins`],
       ['why', visibleLines(request.reason ?? '(erased)')],
-      ['how it ends', await endings(api, request, (text) => paint('yellow', text))],
+      ['how it ends', endings(request, (text) => paint('yellow', text))],
       ['decides', decisionWords(request)],
       ['asked', `${relative(request.createdAt, now)}; lapses ${relative(request.lapsesAt, now)}`],
       ['request', request.id],
@@ -118,28 +118,12 @@ async function whatWillHappen({ api, terminal }: Context, request: AccessRequest
   );
 }
 
-async function endings(
-  api: Context['api'],
-  { entitlements }: AccessRequest,
-  warn: (text: string) => string,
-): Promise<string[]> {
-  const names = [...new Set(entitlements.map((entitlement) => entitlement.split('/')[0] ?? ''))];
-  const traits = await Promise.all(names.map((name) => traitsOf(api, name)));
-  return names.flatMap((name, i) => {
-    const ending = traits[i];
-    const lines = ending ? endingWords(ending) : ['Curfew does not show you how this target ends access'];
-    return lines.map((line) => {
-      const text = names.length > 1 ? `${visible(name)}: ${line}` : line;
-      return ending?.enforcedBy === 'curfew' || !ending ? warn(text) : text;
-    });
-  });
-}
-
-async function traitsOf(api: Context['api'], name: string): Promise<EndingTraits | undefined> {
-  try {
-    return (await api.get<Target>(`/v1/targets/${encodeURIComponent(name)}`)).ending;
-  } catch (error) {
-    if (error instanceof ProblemReply && error.kind === 'not_found') return undefined;
-    throw error;
-  }
+function endings({ endings: traits }: AccessRequest, warn: (text: string) => string): string[] {
+  const targets = Object.entries(traits);
+  return targets.flatMap(([name, ending]) =>
+    endingWords(ending).map((line) => {
+      const text = targets.length > 1 ? `${visible(name)}: ${line}` : line;
+      return ending.enforcedBy === 'curfew' ? warn(text) : text;
+    }),
+  );
 }

@@ -6,7 +6,7 @@ import { childEnvironment, variablesOf } from '../exec/child-environment';
 import { grantEnd } from '../exec/grant-end';
 import { CannotRun, runChild } from '../exec/run-child';
 import { rememberTerminal } from '../exec/sane-terminal';
-import { Failure } from '../failure';
+import { Failure, Interrupted } from '../failure';
 import { report } from '../report';
 import { keptOrPickedUp } from '../service/credentials';
 import { grantId } from '../service/resolve';
@@ -35,7 +35,9 @@ interface Held {
 
 async function exec(context: Context, _: object, text: string, command: string[]): Promise<number> {
   const held = await hold(context, text);
-  const { api, connection, environment, passSignals, terminal } = context;
+  const { api, connection, environment, passSignals, signal, terminal } = context;
+  // Whoever pressed Ctrl-C until now did not want it to run.
+  if (signal.aborted) throw new Interrupted();
   const { kept, http } = connection;
   const now = (): number => (http.clock.isKnown ? http.clock.now() : http.clock.now() + held.credential.aheadMs);
   if (Date.parse(held.credential.endsAt) <= now()) {
@@ -49,8 +51,13 @@ async function exec(context: Context, _: object, text: string, command: string[]
       command,
       environment: childEnvironment(environment.inherited, variablesOf(kept, held.id, held.credential)),
       passSignals,
-      end: (signal) =>
-        grantEnd({ look: () => api.get<Grant>(`/v1/grants/${held.id}`), now, endsAt: held.credential.endsAt, signal }),
+      end: (over) =>
+        grantEnd({
+          look: () => api.get<Grant>(`/v1/grants/${held.id}`),
+          now,
+          endsAt: held.credential.endsAt,
+          signal: over,
+        }),
     });
     if (outcome.ended === undefined) return outcome.code;
     kept.forget(held.id);

@@ -24,8 +24,9 @@ export interface Outcome {
 /** Runs a command until it is done, or until it may not go on: then it is told to stop, and made to 5 s later. */
 export async function runChild({ command, environment, passSignals, end }: Run): Promise<Outcome> {
   const [name = '', ...words] = command;
-  const child = spawn(name, words, { stdio: 'inherit', env: environment });
+  // Before there is a child: what comes while it is made is delivered when it is there, and kills nobody but it.
   const takeBack = passSignals((signal) => void child.kill(signal));
+  const child = spawn(name, words, { stdio: 'inherit', env: environment });
   const over = new AbortController();
   let ended: string | undefined;
   let forced: NodeJS.Timeout | undefined;

@@ -84,6 +84,8 @@ export interface AccessRequest {
     readonly approvalsNeeded: number;
     readonly approverGroup: string | null;
   }[];
+  /** By the target's name. */
+  readonly endings: Readonly<Record<string, EndingTraits>>;
   readonly decisions: readonly {
     readonly by: Person | null;
     readonly verdict: string;
