@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { APPS } from '../../scripts/clone';
 import { tellStory } from '../../scripts/demo/story';
 import type { Outcome, Person } from '../../scripts/demo/person';
 import { Terminal } from '../../scripts/terminal';
 import { waitFor } from '../../scripts/waiting';
+import { everyKey, everyRow } from '../support/everything';
 import { aRedis, type RedisServer } from '../support/redis';
 import { RunningService } from '../support/service';
 
@@ -157,6 +159,41 @@ describe.each(['PostgreSQL', 'Redis'])('the path, with the queue on %s', (backen
     const [made, ...worker] = items.map(({ members }) => members).toReversed();
     expect(worker.map((event) => event['correlation'])).toEqual(worker.map(() => made!['correlation']));
     expect(service.log('api')).toContain(made!['correlation']);
+    await ada.run('done', grants[0]!.id);
+  });
+
+  it('keeps secrets and reasons out of its database, its queue and its logs', async () => {
+    const reason = 'marked-reason-7d1f';
+    const { id } = await ada.run<Request>('request', 'orders-db/read', '--for', '5m', '--reason', reason, '--no-wait');
+    const { grants } = await ben.run<Request>('approve', id, '--yes');
+    await reach(grants[0]!.id, 'active');
+    const waiting = await everyRow(service.databaseUrl);
+    const { fields } = await ada.run<{ fields: Record<string, string> }>('credential', grants[0]!.id);
+    const target = JSON.parse(readFileSync(join(service.clone.home, 'demo.json'), 'utf8')) as {
+      targets: { password: string }[];
+    };
+    const tokens = readdirSync(join(service.clone.home, 'state'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.json'))
+      .flatMap(
+        (entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8').match(/[\w-]{40,}(\.[\w-]+)*/g) ?? [],
+      );
+    // The name of a grant's role is as long as a token, and no secret.
+    const isSecret = (text: string): boolean => !text.startsWith('curfew-');
+    const known = [reason, fields['password']!, service.password('ada'), target.targets[0]!.password];
+    const secrets = [...known, ...tokens.filter(isSecret)];
+    expect(secrets.length).toBeGreaterThan(8);
+    const places = {
+      'the database while it waits': waiting,
+      'the database after it was picked up': await everyRow(service.databaseUrl),
+      'the queue': redis ? await everyKey(redis.url) : '',
+      ...Object.fromEntries(APPS.map((name) => [`the log of the ${name}`, service.log(name)])),
+    };
+    const found = Object.entries(places).flatMap(([place, text]) =>
+      secrets.flatMap((secret, index) => (text.includes(secret) ? [`${place}: secret ${index}`] : [])),
+    );
+    expect(found).toEqual([]);
+    // The looking finds what is there.
+    expect(waiting).toContain(grants[0]!.id);
     await ada.run('done', grants[0]!.id);
   });
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { APPS, type AppName, type Clone } from '../../scripts/clone';
 import { Person } from '../../scripts/demo/person';
+import { SUPERUSER } from '../../scripts/embedded-postgres';
 import { readRun, type RunFile } from '../../scripts/run-file';
 import { waitFor } from '../../scripts/waiting';
 
@@ -63,6 +64,14 @@ export class RunningService {
     const pid = this.run.processes[name]?.pid;
     if (pid === undefined) throw new Error(`${name} does not run`);
     return pid;
+  }
+
+  /** Curfew's own database, as its superuser. */
+  get databaseUrl(): string {
+    const file = readFileSync(join(this.clone.home, 'database.json'), 'utf8');
+    const { superuserPassword } = JSON.parse(file) as { superuserPassword: string };
+    const { host, port } = this.run.database ?? { host: '', port: 0 };
+    return `postgresql://${SUPERUSER}:${encodeURIComponent(superuserPassword)}@${host}:${port}/curfew`;
   }
 
   log(name: AppName): string {
