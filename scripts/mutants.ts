@@ -1,0 +1,39 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+// Tests of tests: each patch in test/mutants takes a guard away, and names the test file that must not pass without it.
+const root = resolve(import.meta.dirname, '..');
+const folder = join(root, 'test/mutants');
+const [wanted] = process.argv.slice(2);
+const patches = readdirSync(folder).filter((file) => file.endsWith('.patch') && file.includes(wanted ?? ''));
+const clone = mkdtempSync(join(tmpdir(), 'curfew-mutants-'));
+const git = (...words: string[]): Buffer => execFileSync('git', words, { cwd: clone });
+const vitest = (specs: readonly string[]): { passed: boolean; ran: boolean } => {
+  const words = [join(clone, 'node_modules/vitest/vitest.mjs'), 'run', '--no-color', ...specs];
+  const { status, stdout } = spawnSync(process.execPath, words, {
+    cwd: clone,
+    env: { ...process.env, CI: '1', NO_COLOR: '1' },
+    encoding: 'utf8',
+    timeout: 600_000,
+  });
+  return { passed: status === 0, ran: /^\s*Tests\s+.*(?:failed|passed)/m.test(stdout) };
+};
+
+try {
+  execFileSync('git', ['clone', '--quiet', root, clone]);
+  execFileSync('cp', ['-al', join(root, 'node_modules'), clone]);
+  const specOf = (patch: string): string => readFileSync(join(folder, patch), 'utf8').split('\n')[0] ?? '';
+  if (!vitest([...new Set(patches.map(specOf))]).passed) throw new Error('the tests do not pass as it is');
+  for (const patch of patches) {
+    git('apply', join(folder, patch));
+    const { passed, ran } = vitest(['--bail', '1', specOf(patch)]);
+    git('checkout', '--quiet', '.');
+    const killed = !passed && ran;
+    console.log(`${killed ? 'killed  ' : 'SURVIVED'} ${patch.replace('.patch', '')}`);
+    if (!killed) process.exitCode = 1;
+  }
+} finally {
+  rmSync(clone, { recursive: true, force: true });
+}
