@@ -63,7 +63,9 @@ describe.runIf(has('chromium'))(`signing in with a real browser${needs('chromium
   it('shows a page to browse the API', async () => {
     const page = await browser.newPage();
     await page.goto(`${service.url}/docs`);
-    await page.getByText('/v1/requests/{id}/decisions').first().waitFor();
+    const route = page.getByText('/v1/requests/{id}/decisions').first();
+    await route.waitFor();
+    expect(await route.isVisible()).toBe(true);
     await page.close();
   });
 });

@@ -25,6 +25,7 @@ import { PolicyFolder } from '../policies/policy-folder';
 import { EventsController } from '../record/events.controller';
 import { Memberships } from '../sign-in/memberships';
 import { TargetsController } from '../targets/targets.controller';
+import { DecisionsController } from './decisions.controller';
 import { CredentialsController, GrantsController } from './grants.controller';
 import { AppliedMemberships } from './memberships';
 import { RequestsController } from './requests.controller';
@@ -34,6 +35,7 @@ import { RequestsController } from './requests.controller';
 @Module({
   controllers: [
     RequestsController,
+    DecisionsController,
     GrantsController,
     CredentialsController,
     TargetsController,

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
-import { DecisionsService, RequestsService, RequestsView, type Page, type RequestView } from '@app/access';
+import { RequestsService, RequestsView, type Page, type RequestView } from '@app/access';
 import { Secret } from '@app/kernel';
 import type { Transaction } from '@app/platform';
 import { SignedIn } from '@app/platform/http';
@@ -10,7 +10,7 @@ import { Reads } from '../edge/reads';
 import { Context, type RequestContext } from '../edge/request-context';
 import { idParameter } from '../edge/schemas';
 import { Writes } from '../edge/writes';
-import { decide, listRequests, openRequest, request, requestPage } from './requests.schemas';
+import { listRequests, openRequest, request, requestPage } from './requests.schemas';
 
 @ApiTags('requests')
 @Controller('v1/requests')
@@ -20,7 +20,6 @@ export class RequestsController {
     private readonly reads: Reads,
     private readonly writes: Writes,
     private readonly requests: RequestsService,
-    private readonly decisions: DecisionsService,
     private readonly view: RequestsView,
   ) {}
 
@@ -51,19 +50,6 @@ export class RequestsController {
     @Param({ schema: idParameter }) { id }: z.infer<typeof idParameter>,
   ): Promise<RequestView> {
     return this.reads.run((manager) => this.view.get(manager, asker, id));
-  }
-
-  @Post(':id/decisions')
-  @Answers(201, request)
-  decide(
-    @Context() context: RequestContext,
-    @Param({ schema: idParameter }) { id }: z.infer<typeof idParameter>,
-    @Body({ schema: decide }) order: z.infer<typeof decide>,
-  ): Promise<RequestView> {
-    return this.writes.run(context, async (tx) => {
-      await this.decisions.decide(tx, context.asker, id, order);
-      return this.#view(tx, context, id);
-    });
   }
 
   @Post(':id/withdrawal')
