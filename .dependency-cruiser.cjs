@@ -19,7 +19,12 @@ module.exports = {
   forbidden: [
     ...oneWay,
     { name: 'no-cycle', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'no-orphan', severity: 'error', from: { orphan: true, path: '^(libs|apps)/', pathNot: '\\.spec\\.ts$' }, to: {} },
+    {
+      name: 'no-orphan',
+      severity: 'error',
+      from: { orphan: true, path: '^(libs|apps)/', pathNot: '\\.spec\\.ts$' },
+      to: {},
+    },
     {
       name: 'apps-do-not-know-each-other',
       severity: 'error',
@@ -31,7 +36,10 @@ module.exports = {
       comment: 'a library offers exactly what its index names',
       severity: 'error',
       from: { path: '^(apps|libs/([^/]+))/', pathNot: '\\.spec\\.ts$' },
-      to: { path: '^libs/([^/]+)/src/', pathNot: ['^libs/$2/', '/src/index\\.ts$', '^libs/platform/src/(queue|http)/index\\.ts$'] },
+      to: {
+        path: '^libs/([^/]+)/src/',
+        pathNot: ['^libs/$2/', '/src/index\\.ts$', '^libs/platform/src/(queue|http)/index\\.ts$'],
+      },
     },
     {
       name: 'a-provider-knows-no-other-provider',
@@ -43,7 +51,9 @@ module.exports = {
       name: 'domain-knows-no-transport',
       severity: 'error',
       from: { path: '^libs/(audit|policy|identity|access)/', pathNot: '\\.spec\\.ts$' },
-      to: { path: 'node_modules/(@nestjs/(platform-express|swagger|bullmq|schedule)|express|bullmq|ioredis|@aws-sdk|node-vault)/' },
+      to: {
+        path: 'node_modules/(@nestjs/(platform-express|swagger|bullmq|schedule)|express|bullmq|ioredis|@aws-sdk|node-vault)/',
+      },
     },
     {
       name: 'providers-know-no-database',
@@ -57,7 +67,12 @@ module.exports = {
       from: { path: '^libs/kernel/', pathNot: '\\.spec\\.ts$' },
       to: { path: 'node_modules', pathNot: 'node_modules/@types/node' },
     },
-    { name: 'no-test-code', severity: 'error', from: { pathNot: '(^test/|\\.spec\\.ts$|^vitest)' }, to: { path: '(^test/|\\.spec\\.ts$)' } },
+    {
+      name: 'no-test-code',
+      severity: 'error',
+      from: { pathNot: '(^test/|\\.spec\\.ts$|^vitest)' },
+      to: { path: '(^test/|\\.spec\\.ts$)' },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

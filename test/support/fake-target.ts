@@ -82,7 +82,7 @@ export class FakeTarget extends Provider {
       };
       return {
         credential: new Secret(credential),
-        receipt: { account: name, right, endsAt: order.endsAt.toISOString() },
+        receipt: { account: name, right, endsAt: order.endsAt.toISOString(), server: serverOf(target) },
       };
     });
   }
@@ -114,7 +114,7 @@ export class FakeTarget extends Provider {
         if (proofCopy) checks.push(await step(() => loginCheck(system, name, proofCopy)));
         const verdicts = checks.map(({ verdict }) => verdict);
         const bad = (['alive', 'unknown'] as const).find((verdict) => verdicts.includes(verdict));
-        return { verdict: bad ?? 'ended', checks };
+        return { verdict: bad ?? 'ended', checks, server: serverOf(target) };
       });
     } catch (error) {
       const answer = error instanceof Error ? error.message : String(error);
@@ -178,6 +178,8 @@ export class FakeTarget extends Provider {
     }
   }
 }
+
+const serverOf = (target: TargetAccess): string => connection.parse(target.connection).system;
 
 interface Step {
   <R = void>(act?: () => R): Promise<R>;

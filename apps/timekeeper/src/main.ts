@@ -18,7 +18,7 @@ await starting('timekeeper', async () => {
     applicationName: 'curfew-timekeeper',
     entities: [],
     connections: 2,
-    statementTimeoutMs: 5_000,
+    statementTimeoutMs: 2_000,
     settings: {
       'curfew.actor': 'timekeeper',
       'curfew.channel': 'timekeeper',

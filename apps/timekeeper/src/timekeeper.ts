@@ -7,6 +7,8 @@ import { Bell } from '@app/platform/queue';
 /** The longest it sleeps: a row may appear that it did not know of. */
 const MAX_SLEEP_MS = 100;
 const LAPSE_EVERY_MS = 1_000;
+/** Longer than any statement may take: the connection hangs, and a new process gets on faster than this one. */
+const HUNG_MS = 4_000;
 
 /** Ends what is due, on time: looks, sleeps until the next deadline, looks again. */
 export class Timekeeper {
@@ -16,6 +18,8 @@ export class Timekeeper {
   #running: Promise<unknown> = Promise.resolve();
   /** On the monotonic clock. */
   #lastPassAt = performance.now();
+  #passBeganAt: number | undefined;
+  #watch: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly deadlines: Deadlines,
@@ -37,11 +41,13 @@ export class Timekeeper {
   }
 
   start(): void {
+    this.#watch = setInterval(() => this.#endWhenHung(), 500);
     this.#running = Promise.all([this.#end(), this.#lapse()]);
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    clearInterval(this.#watch);
     await this.#running;
   }
 
@@ -56,6 +62,7 @@ export class Timekeeper {
 
   /** @returns how long to sleep, in milliseconds */
   async #pass(): Promise<number> {
+    this.#passBeganAt = performance.now();
     try {
       const pass = await this.deadlines.endDue();
       this.#lastPassAt = performance.now();
@@ -67,7 +74,16 @@ export class Timekeeper {
       this.#failures.inc();
       this.log.error({ err: error }, 'a pass did not go through');
       return MAX_SLEEP_MS;
+    } finally {
+      this.#passBeganAt = undefined;
     }
+  }
+
+  /** Whoever starts this process starts another one. */
+  #endWhenHung(): void {
+    if (this.#passBeganAt === undefined || performance.now() - this.#passBeganAt < HUNG_MS) return;
+    this.log.fatal('the database connection hangs; ending, to begin anew');
+    process.exit(1);
   }
 
   async #lapse(): Promise<void> {

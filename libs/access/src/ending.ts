@@ -21,6 +21,18 @@ export class EndNotProven extends AppError {
   }
 }
 
+/** The target's connection leads to another server than the one on which the grant was made. */
+export class AnotherServer extends AppError {
+  constructor() {
+    super({
+      kind: 'unavailable',
+      code: 'access.another_server',
+      message: 'the target is not the server on which the grant was made',
+      advice: 'Let the target point to that server again: `curfew targets add --replace --moved`.',
+    });
+  }
+}
+
 const COPY_BROKEN: ProofCheck = {
   check: 'the password that was handed out is refused',
   verdict: 'unknown',
@@ -45,6 +57,7 @@ export class Ending {
     const copy = proofCopy === 'broken' ? undefined : proofCopy;
     const proof = await this.work.holding(operation, () => provider.prove(access, ref, copy));
     if (proof.verdict !== 'ended') throw new EndNotProven(proof);
+    await this.#assertSameServer(grant.id, proof);
     const checks = proofCopy === 'broken' ? [...proof.checks, COPY_BROKEN] : proof.checks;
     await this.#conclude(operation, grant, ended, { ...proof, checks });
   }
@@ -99,6 +112,16 @@ export class Ending {
       if (error instanceof SealBroken) return 'broken';
       throw error;
     }
+  }
+
+  /** What is absent on another server proves nothing about the one on which it was made. */
+  async #assertSameServer(grantId: string, { server }: Proof): Promise<void> {
+    const issued = await this.work.database.manager.findOne(Evidence, {
+      where: { grantId, kind: 'issue' },
+      order: { id: 'DESC' },
+    });
+    const made = issued?.body['server'];
+    if (server !== undefined && made !== undefined && made !== server) throw new AnotherServer();
   }
 
   #conclude(operation: Operation, grant: Grant, ended: Ended, proof: Proof): Promise<void> {

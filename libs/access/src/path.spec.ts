@@ -324,6 +324,52 @@ describe('one grant, whole', () => {
       expect((await house.views.grants.get(house.api.manager, ada, grant.id)).stuckAt).toBeInstanceOf(Date);
     });
 
+    it('is not proven by another server, to which the target points by now', async () => {
+      const grant = await active();
+      const root = await house.person('root');
+      const point = (system: string) =>
+        house.as(root, (tx) =>
+          house.targets.replace(tx, root, {
+            name: 'db',
+            file: {
+              name: 'db',
+              kind: 'fake',
+              owner: 'owners',
+              connection: { system },
+              entitlements: { read: { right: 'read' } },
+            },
+            password: new Secret(house.target.system(system).adminPassword),
+            moved: true,
+          }),
+        );
+      await point('other');
+      await house.as(ada, (tx) => house.grants.release(tx, ada, grant.id));
+      await house.work();
+      const state = async () => (await house.views.grants.get(house.api.manager, ada, grant.id)).state;
+      expect([await state(), house.target.system().accounts.size]).toEqual(['ending', 1]);
+      await point('main');
+      await until(async () => {
+        await house.work();
+        return (await state()) === 'ended';
+      });
+      expect(house.target.system().accounts.size).toBe(0);
+    });
+
+    it('needs an address that is said to be the same system, while it lives; and an administrator to say so', async () => {
+      await active();
+      const file = {
+        name: 'db',
+        kind: 'fake',
+        owner: 'owners',
+        connection: { system: 'other' },
+        entitlements: { read: { right: 'read' } },
+      };
+      const replace = (asker: Asker) =>
+        house.as(asker, (tx) => house.targets.replace(tx, asker, { name: 'db', file, password: new Secret('x') }));
+      await expect(replace(ben)).rejects.toMatchObject({ code: 'access.not_permitted' });
+      await expect(replace(await house.person('root'))).rejects.toMatchObject({ code: 'access.target_in_use' });
+    });
+
     it('is not kept by a proof key that was lost: the catalogue proves it, and the evidence says so', async () => {
       const grant = await active();
       const picked = await pickUp(grant.id);

@@ -58,6 +58,7 @@ export class TargetsService {
    */
   async replace(tx: Transaction, asker: Asker | 'demo', order: TargetReplacement): Promise<void> {
     const target = await this.#find(tx, asker, order.name);
+    if (asker !== 'demo') await this.#assertMayAdminister(tx, asker, target);
     const parsed = parseTargetFile(this.providers, order.file);
     if (parsed.name !== target.name)
       throw new InvalidTargetFile([{ path: 'name', problem: 'a target keeps its name' }]);

@@ -42,6 +42,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<DataSource
     poolErrorHandler: options.onError,
     extra: {
       statement_timeout: timeout,
+      // The server's timeout is of no use when its answer does not come through.
+      query_timeout: timeout + 1_000,
       idle_in_transaction_session_timeout: timeout,
       keepAlive: true,
       options: Object.entries({ timezone: 'UTC', ...options.settings })

@@ -79,6 +79,8 @@ export interface Proof {
   /** `ended` when nothing is alive and nothing that must be known is unknown. */
   readonly verdict: 'ended' | 'alive' | 'unknown';
   readonly checks: readonly ProofCheck[];
+  /** What the target says it is, where it can: the same as `server` of the receipt, or this proves nothing about it. */
+  readonly server?: string;
 }
 
 /** One finding of a target's check. `sql` (or the target's own language) is what would mend it. */

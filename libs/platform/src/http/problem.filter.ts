@@ -3,6 +3,7 @@ import type { Response } from 'express';
 import type { Logger } from 'pino';
 import { AppError } from '@app/kernel';
 import { currentCorrelation } from '../log';
+import { DatabaseAway, isDatabaseAway } from '../database-away';
 import { plainProblem, problemOf, type Problem } from './problem';
 
 /** Turns everything thrown into a problem, and logs what nobody expected. */
@@ -24,6 +25,7 @@ export class ProblemFilter implements ExceptionFilter {
     const requestId = currentCorrelation() ?? 'unknown';
     if (error instanceof AppError) return problemOf(error, requestId);
     if (error instanceof HttpException) return plainProblem(error.getStatus(), requestId);
+    if (isDatabaseAway(error)) return problemOf(new DatabaseAway(error), requestId);
     // body-parser's errors carry their status.
     const status = error instanceof Error && 'status' in error ? Number(error.status) : 500;
     return plainProblem(status >= 400 && status < 500 ? status : 500, requestId);

@@ -21,19 +21,20 @@ interface Sight {
 
 /** Looks at the catalogue, and tries the password that was handed out. It changes nothing. */
 export async function prove(account: Account, grant: GrantRef, proofCopy?: Secret<Credential>): Promise<Proof> {
-  let checks: ProofCheck[];
+  let seen: { server: string; checks: ProofCheck[] };
   try {
-    checks = await account.with(connectionNames.proof(grant), async (session) => {
+    seen = await account.with(connectionNames.proof(grant), async (session) => {
       const server = await serverIdentity(session);
-      return judge(await look(session, grant), server);
+      return { server, checks: judge(await look(session, grant), server) };
     });
   } catch (error) {
     return { verdict: 'unknown', checks: [notSeen(translated(error))] };
   }
+  const { server, checks } = seen;
   const verdict = verdictOf(checks);
-  if (!proofCopy) return { verdict, checks };
+  if (!proofCopy) return { verdict, checks, server };
   const login = await loginCheck(account, { grant, proofCopy, catalogue: verdict });
-  return { verdict: login.verdict === 'alive' ? 'alive' : verdict, checks: [...checks, login] };
+  return { verdict: login.verdict === 'alive' ? 'alive' : verdict, checks: [...checks, login], server };
 }
 
 function look(session: Session, grant: GrantRef): Promise<Sight> {

@@ -1,0 +1,28 @@
+import { AppError } from '@app/kernel';
+
+/** Curfew's own database does not answer. Nothing was decided. */
+export class DatabaseAway extends AppError {
+  constructor(cause: unknown) {
+    super({
+      kind: 'unavailable',
+      code: 'platform.database_away',
+      message: 'the service cannot reach its database',
+      advice: 'Try again in a moment. Nothing was changed; what has a deadline keeps it.',
+      cause,
+    });
+  }
+}
+
+// PostgreSQL's classes 08 (connection), 53 (resources), 57P (shutdown), 57014 (statement timeout); Node's network errors.
+const CODES = /^(08...|53...|57P0.|57014|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN)$/;
+/** What pg and its pool say without a code. */
+const WORDS =
+  /^(Connection terminated|Query read timeout|timeout expired|timeout exceeded when trying to connect|Client has encountered a connection error)/;
+
+export function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, driverError } = error as { code?: unknown; driverError?: unknown };
+  if (driverError instanceof Error && driverError !== error) return isDatabaseAway(driverError);
+  if (error instanceof AggregateError) return error.errors.some(isDatabaseAway);
+  return (typeof code === 'string' && CODES.test(code)) || WORDS.test(error.message);
+}
