@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './child.ts';
-import type { Clone } from './clone.ts';
+import { APPS, paths, type Clone } from './clone.ts';
 import { Failure } from './failure.ts';
 import { tryLock, type Lock } from './lock.ts';
 import type { Terminal } from './terminal.ts';
 import { waitFor } from './waiting.ts';
 
 const SOURCES = ['apps', 'libs', 'package.json', 'package-lock.json', 'nest-cli.json', 'tsconfig.json'];
+/** What a start runs. */
+const BUILT = [...APPS, 'migrate'];
 const BUILD_MS = 600_000;
 const LOCK_POLL_MS = 200;
 
@@ -26,7 +28,7 @@ export function sourceHash(clone: Clone): string {
 
 export function isBuilt(clone: Clone, hash = sourceHash(clone)): boolean {
   try {
-    return readFileSync(stamp(clone), 'utf8') === hash;
+    return readFileSync(stamp(clone), 'utf8') === hash && BUILT.every((app) => existsSync(paths.app(clone, app)));
   } catch {
     return false;
   }

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { paths, type Clone } from './clone.ts';
 import { createDatabase, urlFor, withClient, type Database } from './database.ts';
+import { Failure } from './failure.ts';
 import { readJson, writeJson } from './private-file.ts';
 import { scramVerifier } from './scram.ts';
 import { typeablePassword } from './secrets.ts';
@@ -19,6 +20,9 @@ export interface Demo {
 
 const DATABASE = 'orders';
 const ADMIN = 'curfew_orders_admin';
+/** In the comment of what the demo made. */
+const MARK = 'Curfew: demo';
+const GROUP_ROLES = ['orders_owner', 'orders_objects', 'orders_read', 'orders_write'];
 const PEOPLE = ['Ada', 'Ben', 'Cleo', 'Root'];
 
 /**
@@ -34,11 +38,41 @@ export async function seedDemo(clone: Clone, database: Database): Promise<Demo> 
   const demo = { accounts, targets: [{ file: targetFile(database), password }] };
   writeJson(paths.demo(clone), demo);
   await withClient(database.ownerUrl, async (client) => {
-    await createDatabase(client, DATABASE);
+    if (!database.server) await assertOurs(client);
+    await createDatabase(client, DATABASE).catch(refuseWithoutRight);
+    await client.query(`COMMENT ON DATABASE ${DATABASE} IS '${MARK}'`);
     await ensureRoles(client, known ? undefined : password, password);
   });
   await withClient(urlFor(database.ownerUrl, { database: DATABASE }), ensureData);
   return demo;
+}
+
+/** On a server of somebody else's, what bears our names without our mark is theirs: nothing of it is touched. */
+async function assertOurs(client: Client): Promise<void> {
+  const { rows } = await client.query<{ mark: string | null }>(
+    `SELECT shobj_description(oid, 'pg_database') AS mark FROM pg_database WHERE datname = $1`,
+    [DATABASE],
+  );
+  if (rows[0]?.mark === MARK) return;
+  const taken = await client.query<{ name: string }>('SELECT rolname AS name FROM pg_roles WHERE rolname = ANY($1)', [
+    [...GROUP_ROLES, ADMIN],
+  ]);
+  const theirs = [
+    ...rows.map(() => `the database "${DATABASE}"`),
+    ...taken.rows.map(({ name }) => `the role "${name}"`),
+  ];
+  if (theirs.length === 0) return;
+  throw new Failure(`the demo would take over what is there already: ${theirs.join(', ')}`, [
+    'Start without CURFEW_DEMO=1, or give DATABASE_URL to a server that has nothing of these names.',
+    'Nothing was changed.',
+  ]);
+}
+
+function refuseWithoutRight(error: unknown): never {
+  if ((error as { code?: unknown }).code !== '42501') throw error;
+  throw new Failure('the role of DATABASE_URL may not make the database of the demo', [
+    'The demo needs a superuser, or CREATEDB and CREATEROLE. Without CURFEW_DEMO=1, CREATEROLE and the database are enough.',
+  ]);
 }
 
 function account(name: string): DemoAccount {
@@ -60,7 +94,7 @@ function targetFile({ host, port }: Database): unknown {
 
 /** `newPassword`: nobody knows the old one any more, or there is none. Otherwise it is left alone: it may have been rotated. */
 async function ensureRoles(client: Client, newPassword: string | undefined, firstPassword: string): Promise<void> {
-  for (const role of ['orders_owner', 'orders_objects', 'orders_read', 'orders_write']) {
+  for (const role of GROUP_ROLES) {
     if (!(await roleExists(client, role))) await client.query(`CREATE ROLE ${role} NOLOGIN`);
   }
   const isNew = !(await roleExists(client, ADMIN));

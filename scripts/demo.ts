@@ -24,6 +24,13 @@ async function main(terminal: Terminal): Promise<number> {
   const own = isReady(clone) ? undefined : await start(clone, terminal);
   // Nobody's own sign-ins are touched.
   const state = mkdtempSync(join(tmpdir(), 'curfew-demo-'));
+  const forget = (): void => rmSync(state, { recursive: true, force: true });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      forget();
+      void stop(own).finally(() => process.exit(130));
+    });
+  }
   try {
     const environment = { ...process.env, CURFEW_HOME: clone.home, XDG_STATE_HOME: state, NO_COLOR: '1' };
     const people = ['ada', 'ben', 'cleo'].map((name) => new Person(clone, name, environment));
@@ -39,7 +46,7 @@ async function main(terminal: Terminal): Promise<number> {
     terminal.done('Every promise was kept');
     return 0;
   } finally {
-    rmSync(state, { recursive: true, force: true });
+    forget();
     await stop(own);
   }
 }

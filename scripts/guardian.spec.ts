@@ -40,7 +40,7 @@ describe('the guardian of a server', () => {
     expect(await ended(2_000)).toBe(true);
   });
 
-  it('gives sessions three seconds to finish, and then ends them', async () => {
+  it('gives sessions a second to finish, and then ends them', async () => {
     const client = new pg.Client({ connectionString: server.url('postgres') });
     const cut = new Promise<Error>((resolve) => client.on('error', resolve));
     await client.connect();

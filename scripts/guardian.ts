@@ -14,13 +14,13 @@ const AFTERWARDS = `
   named() { head -n 1 "$0" 2>/dev/null; }
   server=$(named); [ -n "$server" ] || exit 0
   kill -TERM "$server" 2>/dev/null
-  for _ in 1 2 3 4 5 6 7 8 9 10; do
+  for _ in 1 2 3 4; do
     sleep 0.3; [ "$(named)" = "$server" ] && kill -0 "$server" 2>/dev/null || exit 0
   done
   kill -INT "$server" 2>/dev/null`;
 const AT_ONCE = `read -r _; server=$(head -n 1 "$0" 2>/dev/null) && kill -QUIT "$server"; rm -rf "$1"`;
 
-/** Shuts the server in `folder` down in good order when this process is gone: sessions may finish for three seconds. */
+/** Shuts the server in `folder` down in good order when this process is gone: sessions may finish for a second. */
 export function guard(folder: string): Guardian {
   return watch(AFTERWARDS, folder, '');
 }

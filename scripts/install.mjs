@@ -2,7 +2,7 @@
 // whatever Node runs npm here: everything after it runs on the Node 24 that it installs. Imports are named without
 // `node:`, and nothing newer is used before the check, so that a Node that is too old gets as far as hearing it.
 import { spawn, spawnSync } from 'child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeSync } from 'fs';
 import fs from 'fs';
 import { delimiter, dirname, join } from 'path';
 import { fileURLToPath } from 'url';
@@ -73,13 +73,13 @@ function takeLock() {
       const lock = openSync(lockFile, 'wx', 0o600);
       writeSync(lock, String(process.pid));
       closeSync(lock);
-      process.once('exit', () => rmSync(lockFile, { force: true }));
+      process.once('exit', () => fs.rmSync(lockFile, { force: true }));
       return;
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error;
       const holder = Number(readFileSync(lockFile, 'utf8'));
       if (isAlive(holder)) giveUp(`Process ${holder} is installing the packages in this folder: wait for it.`);
-      rmSync(lockFile, { force: true });
+      fs.rmSync(lockFile, { force: true });
     }
   }
 }

@@ -35,12 +35,23 @@ async function reset(clone: Clone, terminal: Terminal): Promise<void> {
     terminal.say(`Deleting this clone's data in ${clone.home}${server.startsWith(clone.home) ? '' : ` and ${server}`}`);
     await waitForLeftovers(clone);
     await stopServer(server);
-    rmSync(server, { recursive: true, force: true });
-    for (const name of OURS) rmSync(`${clone.home}/${name}`, { recursive: true, force: true });
+    const keysStay = deleteAll(clone, server);
+    terminal.done('Deleted. The next npm start begins anew, with new passwords.');
+    if (!keysStay) return;
+    terminal.warn(`The keys stay in ${clone.home}/keys: a database of DATABASE_URL is sealed with them.`);
+    terminal.say('  When that database is gone, delete them by hand.');
   } finally {
     lock.release();
   }
-  terminal.done('Deleted. The next npm start begins anew, with new keys and passwords.');
+}
+
+/** @returns whether the keys stay: there are no data of a server of our own, so what they sealed lies elsewhere */
+function deleteAll(clone: Clone, server: string): boolean {
+  const keysStay = !existsSync(server) && existsSync(`${clone.home}/keys`);
+  rmSync(server, { recursive: true, force: true });
+  for (const name of keysStay ? OURS.filter((each) => each !== 'keys') : OURS)
+    rmSync(`${clone.home}/${name}`, { recursive: true, force: true });
+  return keysStay;
 }
 
 await runScript(async (terminal) => {

@@ -102,10 +102,11 @@ export class Starter {
     const passwords = this.#secrets?.passwords;
     if (!passwords) throw new Error('the passwords are read before the database is opened');
     const work = async (): Promise<Demo | undefined> => {
-      const [demo] = await Promise.all([
-        settings.demo ? seedDemo(clone, database) : undefined,
-        migrate(clone, database, passwords, { env: settings.common, signal: stop.signal }),
-      ]);
+      const migrated = migrate(clone, database, passwords, { env: settings.common, signal: stop.signal });
+      // On somebody else's server nothing is made before it is known that Curfew may be there.
+      if (!database.server) await migrated;
+      const seeded = settings.demo ? seedDemo(clone, database) : undefined;
+      const [demo] = await Promise.all([seeded, migrated]);
       return demo;
     };
     return terminal.step('Migrating', work, (demo, seconds) => {

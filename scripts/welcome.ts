@@ -1,4 +1,4 @@
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { paths, type Clone } from './clone.ts';
 import type { Demo } from './demo-target.ts';
 import type { Terminal } from './terminal.ts';
@@ -60,6 +60,8 @@ function nextCommands(curfew: string, demo: boolean): [string, string][] {
 
 /** The command as it works where npm was called. */
 function command(clone: Clone, from: string): string {
-  if (relative(from, clone.root) === '') return './curfew';
-  return `'${`${clone.root}/curfew`.replaceAll("'", `'\\''`)}'`;
+  const home = clone.home === join(clone.root, '.curfew') ? '' : `CURFEW_HOME=${quoted(clone.home)} `;
+  return home + (relative(from, clone.root) === '' ? './curfew' : quoted(`${clone.root}/curfew`));
 }
+
+const quoted = (path: string): string => `'${path.replaceAll("'", `'\\''`)}'`;

@@ -5,7 +5,7 @@ import { Person } from './person.ts';
 import { Promises } from './promises.ts';
 
 const SECONDS = 20;
-/** How late the cut may be seen from here; what is measured per provider is in docs/performance.md. */
+/** How late the cut may be seen from here: the provider's calls, and this process' own turn. */
 const LATE_MS = 2_000;
 const WAIT_MS = 15_000;
 const LOOK_MS = 200;

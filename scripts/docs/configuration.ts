@@ -25,7 +25,7 @@ const START: Words = {
 };
 
 const COMMAND_LINE: Words = {
-  CURFEW_URL: 'The address of Curfew. Without it: that of the last sign-in, or of the service that runs in the clone.',
+  CURFEW_URL: 'The address of Curfew. Without it: that of the service that runs in the clone, or of the last sign-in.',
   CURFEW_PROFILE: 'The profile to act as, like `--profile`. Each profile has its own sign-in.',
   CURFEW_INSECURE_HTTP: '`1` allows plain HTTP to another machine. What is handed over can be read on the way.',
   CURFEW_HOME: 'Where the service of a clone says its address. The script `./curfew` sets it.',

@@ -26,8 +26,20 @@ function wordsOf({ notePaint: paint }: Terminal, error: AppError, now: number): 
     `${paint('red', '✗')} ${visible(error.message)}`,
     ...(error.advice === undefined ? [] : [`  ${visible(error.advice)}`]),
     ...facts,
+    ...placesOf(error).map((place) => `  ${place}`),
     ...(id === undefined ? [] : [paint('dim', `  request id ${visible(id)}`)]),
   ];
+}
+
+/** What is wrong in files, where: `orders.cedar:3: …`. */
+function placesOf({ details }: AppError): string[] {
+  const { problems } = details;
+  if (!Array.isArray(problems)) return [];
+  return (problems as unknown[]).flatMap((problem) => {
+    const { file, line, message } = problem as { file?: unknown; line?: unknown; message?: unknown };
+    const isPlace = typeof file === 'string' && typeof line === 'number' && typeof message === 'string';
+    return isPlace ? [visible(`${file}:${line}: ${message}`)] : [];
+  });
 }
 
 /** Values that can be shown in a line; the rest is in the advice or for `--json`. */

@@ -176,6 +176,25 @@ describe('what goes wrong', () => {
   });
 });
 
+describe('policy reload', () => {
+  it('says what is wrong in which file and line', async () => {
+    const problems = [{ file: 'zz.cedar', line: 3, message: 'a permit without @approval' }];
+    desk.service.on('POST /v1/policies/reload', {
+      status: 400,
+      body: {
+        title: 'the policy files are not valid',
+        status: 400,
+        code: 'policy.invalid',
+        requestId: 'r',
+        details: { problems },
+      },
+    });
+    const { code, stderr } = await desk.run(['policy', 'reload']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('zz.cedar:3: a permit without @approval');
+  });
+});
+
 describe('approve', () => {
   beforeEach(() => {
     desk.service
