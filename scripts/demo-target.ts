@@ -1,9 +1,10 @@
 import type { Client } from 'pg';
 import { paths, type Clone } from './clone.ts';
+import { Secret } from '../libs/kernel/src/secret.ts';
+import { scramVerifier } from '../libs/platform/src/scram.ts';
 import { createDatabase, urlFor, withClient, type Database } from './database.ts';
 import { Failure } from './failure.ts';
 import { readJson, writeJson } from './private-file.ts';
-import { scramVerifier } from './scram.ts';
 import { typeablePassword } from './secrets.ts';
 
 export interface DemoAccount {
@@ -101,7 +102,9 @@ async function ensureRoles(client: Client, newPassword: string | undefined, firs
   if (isNew) await client.query(`CREATE ROLE ${ADMIN} LOGIN CREATEROLE`);
   const password = isNew ? firstPassword : newPassword;
   if (password !== undefined)
-    await client.query(`ALTER ROLE ${ADMIN} PASSWORD ${client.escapeLiteral(scramVerifier(password))}`);
+    await client.query(
+      `ALTER ROLE ${ADMIN} PASSWORD ${client.escapeLiteral(await scramVerifier(new Secret(password)))}`,
+    );
   // It hands the group roles on and cannot use them itself; what users leave behind it gives to orders_objects.
   await client.query(`GRANT orders_read, orders_write TO ${ADMIN} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`);
   await client.query(`GRANT orders_objects TO ${ADMIN} WITH ADMIN FALSE, INHERIT TRUE, SET TRUE`);

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { relative, sep } from 'node:path';
 import { runMigrations } from 'bullmq';
 import pg, { type Client } from 'pg';
@@ -42,7 +41,7 @@ async function prepareRoles(client: Client, passwords: MigrateOptions['passwords
   await client.query('BEGIN');
   await ensureRole(client, 'curfew_owner', 'NOLOGIN');
   for (const role of PROCESS_ROLES) {
-    const verifier = await scramVerifier(passwords[role], randomBytes(16));
+    const verifier = await scramVerifier(passwords[role]);
     await ensureRole(client, `curfew_${role}`, `LOGIN PASSWORD ${client.escapeLiteral(verifier)}`);
   }
   const database = client.escapeIdentifier(await currentDatabase(client));

@@ -5,7 +5,7 @@ import { objectName, type CheckFinding } from '../provider';
 import type { Checkup } from './checkup';
 import { tryLogin } from './login';
 import { SQLSTATE, sqlState } from './postgres.errors';
-import { randomPassword } from './scram';
+import { randomPassword } from './password';
 
 /**
  * Does the server refuse wrong passwords? Tried as ourselves, and as a role that a grant might have had, for pg_hba.conf

@@ -1,5 +1,6 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import { Secret } from '@app/kernel';
+import { scramVerifier } from '@app/platform';
 import { TargetInvalid, TargetUnavailable } from '../provider.errors';
 import { objectName, type Issued, type IssueOrder } from '../provider';
 import { connectionNames, cutOffStarts, serverIdentity, type Account } from './account';
@@ -8,7 +9,7 @@ import { excessOfGroup } from './group-roles';
 import { tryLogin } from './login';
 import { mayPass } from './postgres.errors';
 import { postgresEntitlement, type PostgresEntitlement } from './postgres.schemas';
-import { randomPassword, scramVerifier } from './scram';
+import { randomPassword } from './password';
 import type { Session } from './session';
 import { majorOf, refusalOf, SAFE_CREATEROLE } from './versions';
 
@@ -33,7 +34,12 @@ export async function issue(account: Account, order: IssueOrder): Promise<Issued
   const name = objectName(order.grant);
   const entitlement = postgresEntitlement.parse(order.entitlement.config);
   const password = randomPassword();
-  const wanted: Wanted = { name, endsAt: order.endsAt, entitlement, verifier: await scramVerifier(password) };
+  const wanted: Wanted = {
+    name,
+    endsAt: order.endsAt,
+    entitlement,
+    verifier: await scramVerifier(new Secret(password)),
+  };
   const ground = await account.with(connectionNames.start(order.grant), async (session) => {
     await order.fence();
     await cutOffStarts(session, account.budget, order.grant);
