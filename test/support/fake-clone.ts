@@ -64,11 +64,12 @@ export class FakeClone {
   constructor(name = 'a clone, with spaces ') {
     this.root = mkdtempSync(join(tmpdir(), name));
     chmodSync(this.root, 0o755);
-    cpSync(join(ROOT, 'scripts'), join(this.root, 'scripts'), { recursive: true });
+    // The starter reads a few files of the libraries; of the apps it starts what is built.
+    for (const folder of ['scripts', 'libs']) cpSync(join(ROOT, folder), join(this.root, folder), { recursive: true });
     for (const file of ['package.json', 'package-lock.json', 'nest-cli.json', 'tsconfig.json', 'curfew'])
       cpSync(join(ROOT, file), join(this.root, file));
     symlinkSync(join(ROOT, 'node_modules'), join(this.root, 'node_modules'));
-    for (const folder of ['apps', 'libs']) mkdirSync(join(this.root, folder));
+    mkdirSync(join(this.root, 'apps'));
     for (const app of NAMES) this.app(app, PROCESS);
     this.app('migrate', MIGRATE);
     writeFileSync(join(this.root, 'dist', 'built-from'), sourceHash(this));
