@@ -2,7 +2,7 @@
 
 CREATE TABLE operations (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-  kind text NOT NULL CHECK (kind IN ('begin', 'end', 'tidy', 'replace')),
+  kind text NOT NULL CHECK (kind IN ('begin', 'end', 'tidy', 'replace', 'reevaluate')),
   subject_id uuid NOT NULL,
   -- Grows with every claim and with every change of purpose: the outcome of a sleeper is refused.
   fence bigint NOT NULL DEFAULT 0,

@@ -4,6 +4,7 @@ import { RecordView, VitalSigns, type Asker } from '@app/access';
 import { AuditEvents } from '@app/audit';
 import { Callers } from '@app/identity';
 import { Secret } from '@app/kernel';
+import { Operations } from '@app/platform';
 import { aCrowd } from '../support/crowd';
 import { aHouse, HOUSE_POLICIES, type House } from '../support/house';
 import { explain, statementsOf, type Sent } from '../support/plans';
@@ -186,6 +187,22 @@ describe('a statement reads no more than it needs, in a house that has been in u
     expect(await wasteOfReads(house.worker, carryOut, 700)).toEqual([]);
     const [{ state }] = await house.owner.query('SELECT state FROM grants WHERE id = $1', [ids[0]]);
     expect(state).toBe('ended');
+  });
+
+  it('judging again who is concerned by a change', async () => {
+    const [{ id: target }] = await house.owner.query(`SELECT id FROM targets WHERE name <> 'db' LIMIT 1`);
+    const { identityId } = person('crowd-7');
+    for (const subjectId of [target, identityId]) {
+      const { id } = await house.as(person('ada'), (tx) =>
+        Operations.request(tx, { kind: 'reevaluate', subjectId, correlation: 'test' }),
+      );
+      expect(await wasteOfReads(house.worker, () => house.reconciler.carryOut(id), 2_500)).toEqual([]);
+      const [{ finished }] = await house.owner.query(
+        'SELECT finished_at IS NOT NULL AS finished FROM operations WHERE id = $1',
+        [id],
+      );
+      expect(finished).toBe(true);
+    }
   });
 
   it('who is calling', async () => {

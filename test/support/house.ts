@@ -13,10 +13,12 @@ import {
   PoliciesService,
   Reach,
   Reconciler,
+  Reevaluation,
   RequestsService,
   RequestsView,
   TargetsService,
   TargetsView,
+  Warrants,
   Work,
   type Asker,
 } from '@app/access';
@@ -117,14 +119,15 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
   const failures: unknown[] = [];
   const aWorker = (ops: Operations, proof = proofSealer): Reconciler => {
     const work = new Work(worker, ops, new Reach(worker, providers, sealer), new Recorder(worker));
-    const workersJudge = new Judge(new PoliciesService(clock), commitments, clock);
-    const activation = new Activation(work, workersJudge, { readable: sealer, proof });
+    const warrants = new Warrants(new Judge(new PoliciesService(clock), commitments, clock));
+    const activation = new Activation(work, warrants, { readable: sealer, proof });
+    const reevaluation = new Reevaluation(work, warrants);
     const options = {
       stuckAfterSeconds: 1,
       retryCapSeconds: 1,
       onError: (error: unknown) => void failures.push(error),
     };
-    return new Reconciler(work, { activation, ending: new Ending(work, proof) }, clock, options);
+    return new Reconciler(work, { activation, ending: new Ending(work, proof), reevaluation }, clock, options);
   };
   const reconciler = aWorker(operations);
   const act = { actor: 'test', channel: 'test', correlation: 'test' };

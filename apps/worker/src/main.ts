@@ -7,7 +7,9 @@ import {
   PoliciesService,
   Reach,
   Reconciler,
+  Reevaluation,
   VitalSigns,
+  Warrants,
   Work,
 } from '@app/access';
 import { Commitments, Recorder } from '@app/audit';
@@ -51,12 +53,13 @@ await starting('worker', async () => {
     new Reach(database, new ProviderRegistry(), sealer),
     new Recorder(database),
   );
-  const judge = new Judge(new PoliciesService(clock), new Commitments(sealer), clock);
+  const warrants = new Warrants(new Judge(new PoliciesService(clock), new Commitments(sealer), clock));
   const reconciler = new Reconciler(
     work,
     {
-      activation: new Activation(work, judge, { readable: sealer, proof: proofSealer }),
+      activation: new Activation(work, warrants, { readable: sealer, proof: proofSealer }),
       ending: new Ending(work, proofSealer),
+      reevaluation: new Reevaluation(work, warrants),
     },
     clock,
     {

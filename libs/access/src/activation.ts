@@ -1,17 +1,16 @@
 import { AppError, Secret } from '@app/kernel';
 import { LeaseLost, Operations, Sealer, type Operation, type Transaction } from '@app/platform';
 import type { Credential, Issued } from '@app/providers';
-import { approvalsOf } from './approval';
 import { askedFor, currentScopeHash } from './asked';
 import { proofContext, sealedContext } from './credentials.service';
 import { GrantCredential } from './credential.entity';
-import { Decision } from './decision.entity';
 import { Evidence } from './evidence.entity';
 import { Grant } from './grant.entity';
 import { grantMachine } from './grant.machine';
 import { endGrant } from './grants.service';
-import { Judge } from './judge';
-import { Request, RequestPath } from './request.entity';
+import { NO_LONGER_ALLOWED } from './reevaluation';
+import { Request } from './request.entity';
+import { Warrants } from './warrants';
 import { Work } from './work';
 
 /** The two keys a credential is sealed with: one that the api has too, and one that only the prover has. */
@@ -24,7 +23,7 @@ export interface CredentialSealers {
 export class Activation {
   constructor(
     private readonly work: Work,
-    private readonly judge: Judge,
+    private readonly warrants: Warrants,
     private readonly sealers: CredentialSealers,
   ) {}
 
@@ -66,12 +65,8 @@ export class Activation {
     if (!currentScopeHash(request, offered).equals(grant.scopeHash)) {
       return { reason: 'failed', failure: 'access.scope_changed' };
     }
-    const mine = offered.filter(({ entitlement }) => entitlement.id === grant.entitlementId);
-    const recorded = await manager.findBy(RequestPath, { requestId: request.id, entitlementId: grant.entitlementId });
-    const standing = await this.judge.standing(manager, request, mine, recorded);
-    const approvals = await manager.findBy(Decision, { requestId: request.id, verdict: 'approve' });
-    const satisfied = standing.some((path) => approvalsOf(path, approvals) >= path.approvalsNeeded);
-    return satisfied ? undefined : { reason: 'policy', failure: 'access.no_longer_allowed' };
+    const lapsed = await this.warrants.lapsed(manager, [grant]);
+    return lapsed.length > 0 ? { reason: 'policy', failure: NO_LONGER_ALLOWED } : undefined;
   }
 
   /** The end is armed before the beginning: this deadline is committed before the target is touched, and is told to it. */

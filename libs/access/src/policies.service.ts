@@ -1,7 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import { replaceFileGroups } from '@app/identity';
 import { Clock } from '@app/kernel';
-import type { Transaction } from '@app/platform';
+import { currentCorrelation, Operations, type Transaction } from '@app/platform';
 import { compilePolicyFiles, type PolicyFiles, type PolicySet } from '@app/policy';
 import { NotPermitted, StaleState } from './access.errors';
 import { actContext, principalOf, type Asker } from './facts';
@@ -41,12 +42,15 @@ export class PoliciesService {
         applied.id,
       ]);
     }
+    const id = randomUUID();
     await tx.insert(AppliedPolicySet, {
+      id,
       version: compiled.version,
       sources: files.policies,
       groupsSource: files.groups,
     });
     await replaceFileGroups(tx, membersOf(compiled));
+    await Operations.request(tx, { kind: 'reevaluate', subjectId: id, correlation: currentCorrelation() ?? id });
     return { version: compiled.version, changed: true };
   }
 

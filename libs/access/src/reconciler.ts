@@ -3,6 +3,7 @@ import { correlated, LeaseLost, Operations, type Operation } from '@app/platform
 import { Activation } from './activation';
 import { Ending } from './ending';
 import { Grant } from './grant.entity';
+import { Reevaluation } from './reevaluation';
 import { Work } from './work';
 
 export interface ReconcilerOptions {
@@ -20,7 +21,11 @@ export interface ReconcilerOptions {
 export class Reconciler {
   constructor(
     private readonly work: Work,
-    private readonly steps: { readonly activation: Activation; readonly ending: Ending },
+    private readonly steps: {
+      readonly activation: Activation;
+      readonly ending: Ending;
+      readonly reevaluation: Reevaluation;
+    },
     private readonly clock: Clock,
     private readonly options: ReconcilerOptions,
   ) {}
@@ -28,18 +33,41 @@ export class Reconciler {
   /** Carries an operation out when this process can claim it. What goes wrong at the target is tried again later. */
   async carryOut(operationId: string): Promise<void> {
     const operation = await this.work.operations.claim(operationId);
-    if (operation) await correlated(operation.correlation, () => this.#attempt(operation));
+    if (!operation) return;
+    await correlated(operation.correlation, () =>
+      operation.kind === 'reevaluate' ? this.#reevaluate(operation) : this.#reconcile(operation),
+    );
   }
 
-  async #attempt(operation: Operation): Promise<void> {
+  async #reevaluate(operation: Operation): Promise<void> {
+    await this.#attempt(
+      operation,
+      () => this.steps.reevaluation.attempt(operation),
+      (code) => this.work.operations.postpone(operation, this.#doubling(operation), code),
+    );
+  }
+
+  async #reconcile(operation: Operation): Promise<void> {
     const grant = await this.work.database.manager.findOneByOrFail(Grant, { id: operation.subjectId });
+    await this.#attempt(
+      operation,
+      () => this.#step(operation, grant),
+      (code) => this.#later(operation, grant, code),
+    );
+  }
+
+  async #attempt(
+    operation: Operation,
+    act: () => Promise<void>,
+    later: (code: string) => Promise<void>,
+  ): Promise<void> {
     try {
-      await this.#step(operation, grant);
+      await act();
     } catch (error) {
       // Another worker has it now, or it has another purpose: this outcome does not count.
       if (error instanceof LeaseLost) return;
       this.options.onError(error, operation);
-      await this.#later(operation, grant, error);
+      await later(error instanceof AppError ? error.code : 'internal');
     }
   }
 
@@ -65,8 +93,7 @@ export class Reconciler {
     return this.work.commit(operation, (tx) => Operations.finish(tx, operation));
   }
 
-  async #later(operation: Operation, grant: Grant, error: unknown): Promise<void> {
-    const code = error instanceof AppError ? error.code : 'internal';
+  async #later(operation: Operation, grant: Grant, code: string): Promise<void> {
     await this.work.operations.postpone(operation, this.#pauseSeconds(operation, grant), code);
     const endingFor = grant.endingAt ? this.clock.milliseconds() - grant.endingAt.getTime() : 0;
     if (grant.state === 'ending' && endingFor > this.options.stuckAfterSeconds * 1_000) {
@@ -74,10 +101,14 @@ export class Reconciler {
     }
   }
 
-  /** Doubling from a quarter of a second. A beginning is tried again well before the deadline that its last attempt set. */
-  #pauseSeconds({ attempt }: Operation, grant: Grant): number {
-    const doubling = Math.min(2 ** Math.min(attempt - 3, 20), this.options.retryCapSeconds);
-    if (grant.state === 'ended') return this.options.retryCapSeconds * 10;
+  /** Doubling from a quarter of a second. */
+  #doubling({ attempt }: Operation): number {
+    return Math.min(2 ** Math.min(attempt - 3, 20), this.options.retryCapSeconds);
+  }
+
+  /** A beginning is tried again well before the deadline that its last attempt set. */
+  #pauseSeconds(operation: Operation, grant: Grant): number {
+    const doubling = this.#doubling(operation);
     return grant.endingAt ? doubling : Math.min(doubling, Math.max(0.25, grant.durationSeconds / 4));
   }
 }

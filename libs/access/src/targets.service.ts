@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Not, type EntityManager } from 'typeorm';
 import { Clock, Secret } from '@app/kernel';
-import { SealBroken, Sealer, type Transaction } from '@app/platform';
+import { currentCorrelation, Operations, SealBroken, Sealer, type Transaction } from '@app/platform';
 import { ProviderRegistry, type CheckReport } from '@app/providers';
 import { NotFound, NotPermitted, TargetExists, TargetInUse } from './access.errors';
 import { withEntitlements } from './asked';
@@ -78,6 +78,8 @@ export class TargetsService {
         [target.id, entitlement, JSON.stringify(config)],
       );
     }
+    const correlation = currentCorrelation() ?? target.id;
+    await Operations.request(tx, { kind: 'reevaluate', subjectId: target.id, correlation });
   }
 
   /** Is the connection right, and has our account what it needs and not more? For owners and administrators. */

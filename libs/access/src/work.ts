@@ -63,10 +63,14 @@ export class Work {
    * A transaction of the worker's own, under the correlation of the operation. It takes the grant before the operation, as
    * whoever decides an end does: in the other order, an end and an outcome at once would be a deadlock.
    */
-  commit<T>(operation: Operation, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  commit<T>(
+    operation: Operation,
+    work: (tx: Transaction) => Promise<T>,
+    grantId: string = operation.subjectId,
+  ): Promise<T> {
     const act: Act = { actor: 'worker', channel: 'worker', correlation: operation.correlation };
     return this.recorder.run(act, async (tx) => {
-      await tx.query('SELECT FROM grants WHERE id = $1 FOR NO KEY UPDATE', [operation.subjectId]);
+      await tx.query('SELECT FROM grants WHERE id = $1 FOR NO KEY UPDATE', [grantId]);
       return work(tx);
     });
   }

@@ -21,12 +21,18 @@ export const PERSON = `i.id AS "identityId", i.kind, c.name AS connection, i.sub
         WHERE g.source = 'claim' AND g.connection = c.name AND g.subject = i.subject AND g.expires_at > clock_timestamp()
         ORDER BY 1) AS claims`;
 
+/** By their ids. Who does not exist is absent. */
+export async function peopleOf(manager: EntityManager, ids: readonly string[]): Promise<ReadonlyMap<string, Person>> {
+  const people = await manager.query<Person[]>(
+    `SELECT ${PERSON} FROM identities i JOIN connections c ON c.id = i.connection_id WHERE i.id = ANY($1)`,
+    [[...new Set(ids)]],
+  );
+  return new Map(people.map((person) => [person.identityId, person]));
+}
+
 /** @throws IdentityUnknown */
 export async function personOf(manager: EntityManager, identityId: string): Promise<Person> {
-  const [person] = await manager.query<Person[]>(
-    `SELECT ${PERSON} FROM identities i JOIN connections c ON c.id = i.connection_id WHERE i.id = $1`,
-    [identityId],
-  );
+  const person = (await peopleOf(manager, [identityId])).get(identityId);
   if (!person) throw new IdentityUnknown(identityId);
   return person;
 }

@@ -22,21 +22,26 @@ export async function replaceFileGroups(tx: Transaction, members: readonly FileM
   );
 }
 
-/** Makes the groups that the provider names for somebody exactly these, until `expiresAt`. */
+/**
+ * Makes the groups that the provider names for somebody exactly these, until `expiresAt`.
+ *
+ * @returns whether one that counted until now is gone
+ */
 export async function replaceClaimedGroups(
   tx: Transaction,
   person: { connection: string; subject: string },
   claimed: { groups: readonly string[]; expiresAt: Date },
-): Promise<void> {
+): Promise<boolean> {
   const { connection, subject } = person;
-  await tx.query(`DELETE FROM group_members WHERE source = 'claim' AND connection = $1 AND subject = $2`, [
-    connection,
-    subject,
-  ]);
+  const [before] = await tx.query<[{ group_name: string }[], number]>(
+    `DELETE FROM group_members WHERE source = 'claim' AND connection = $1 AND subject = $2 RETURNING group_name`,
+    [connection, subject],
+  );
   await tx.query(
     `INSERT INTO group_members (source, connection, subject, expires_at, group_name)
      SELECT 'claim', $1, $2, $3, * FROM unnest($4::text[])
      ON CONFLICT (connection, subject, group_name, source) DO UPDATE SET expires_at = excluded.expires_at`,
     [connection, subject, claimed.expiresAt, claimed.groups],
   );
+  return before.some(({ group_name: group }) => !claimed.groups.includes(group));
 }

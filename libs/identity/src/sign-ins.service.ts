@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Secret } from '@app/kernel';
-import { randomToken, type Transaction } from '@app/platform';
+import { currentCorrelation, Operations, randomToken, type Transaction } from '@app/platform';
 import { readClaims, type ClaimedPerson } from './claims';
 import { replaceClaimedGroups } from './group-members';
 import { Identities } from './identities.service';
@@ -122,15 +122,27 @@ export class SignIns {
     const tokens = await transact(identityId, async (tx) => {
       const family = await this.#complete(tx, claim, { identityId, signedInAt: proof.authenticatedAt });
       if (!family) return undefined;
-      await replaceClaimedGroups(
-        tx,
-        { connection: this.provider.connection.name, subject: person.subject },
-        { groups: person.groups, expiresAt: family.endsAt },
-      );
+      await this.#claimGroups(tx, person, family);
       await this.tokens.forgetEnded(tx, identityId);
       return this.tokens.issue(tx, family);
     });
     return tokens && { state: 'completed', tokens };
+  }
+
+  /** What rests on these groups is judged again: at once when one is gone, and when they do not count any more. */
+  async #claimGroups(tx: Transaction, person: ClaimedPerson, { identityId, endsAt }: Family): Promise<void> {
+    const lost = await replaceClaimedGroups(
+      tx,
+      { connection: this.provider.connection.name, subject: person.subject },
+      { groups: person.groups, expiresAt: endsAt },
+    );
+    const work = {
+      kind: 'reevaluate',
+      subjectId: identityId,
+      correlation: currentCorrelation() ?? identityId,
+    } as const;
+    if (lost) await Operations.request(tx, work);
+    else if (person.groups.length > 0) await Operations.requestAt(tx, { ...work, at: endsAt });
   }
 
   /** The person proved it at the provider's instant, but never later than now. */

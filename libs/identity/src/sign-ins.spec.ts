@@ -262,6 +262,28 @@ describe('sign-in', () => {
     expect(await groupsOf('grouped')).toEqual([]);
   });
 
+  it('has what rests on the claims judged again: at once when one is gone, and when they do not count any more', async () => {
+    const due = async (id: string) => {
+      const [row] = await stage.asOwner(
+        `SELECT kind, run_after <= clock_timestamp() AS now, run_after = s.ends_at AS "withTheSignIn" FROM operations o
+         JOIN sign_ins s ON s.identity_id = o.subject_id WHERE s.id = $1 AND o.finished_at IS NULL`,
+        [id],
+      );
+      return row;
+    };
+    expect(await due((await aSignIn(stage, 'plain')).id)).toBeUndefined();
+    const first = await aSignIn(stage, 'moving', { groups: ['a', 'b'] });
+    expect(await due(first.id)).toEqual({ kind: 'reevaluate', now: false, withTheSignIn: true });
+    // Judged again no later than was said before.
+    await aSignIn(stage, 'moving', { groups: ['a', 'b', 'c'] });
+    expect(await due(first.id)).toEqual({ kind: 'reevaluate', now: false, withTheSignIn: true });
+    await aSignIn(stage, 'moving', { groups: ['a'] });
+    expect(await due(first.id)).toMatchObject({ now: true });
+    // And one that is gone is not put off by the next sign-in.
+    await aSignIn(stage, 'moving', { groups: ['a'] });
+    expect(await due(first.id)).toMatchObject({ now: true });
+  });
+
   it('refuses groups that it cannot read as a whole', async () => {
     const begun = await begunAndDue();
     stage.provider.prove('ada', { _claim_names: { groups: 'src1' } });

@@ -6,7 +6,7 @@ import type { Transaction } from './database';
 /** A lease lives this long without being renewed: another worker takes over after it. */
 export const LEASE_SECONDS = 6;
 
-export type OperationKind = 'begin' | 'end' | 'tidy' | 'replace';
+export type OperationKind = 'begin' | 'end' | 'tidy' | 'replace' | 'reevaluate';
 
 /** A piece of work that this process holds the lease on. */
 export interface Operation {
@@ -83,6 +83,19 @@ export class Operations {
     return row;
   }
 
+  /** Asks for work at a later time. Unfinished work on the subject is done as well, and no later than it would have been. */
+  static async requestAt(
+    tx: Transaction,
+    work: { kind: OperationKind; subjectId: string; correlation: string; at: Date },
+  ): Promise<void> {
+    await tx.query(
+      `INSERT INTO operations (kind, subject_id, correlation, run_after) VALUES ($1, $2, $3, $4)
+       ON CONFLICT (subject_id) WHERE finished_at IS NULL DO UPDATE
+       SET run_after = least(operations.run_after, excluded.run_after)`,
+      [work.kind, work.subjectId, work.correlation, work.at],
+    );
+  }
+
   /** What was asked for in a transaction: to ring for, once it is committed. */
   static requestedIn(tx: Transaction): readonly OpenOperation[] {
     return requested.get(tx) ?? [];
@@ -126,6 +139,16 @@ export class Operations {
       `UPDATE operations SET finished_at = clock_timestamp(), lease_owner = NULL, lease_ends_at = NULL
        WHERE id = $1 AND fence = $2 AND finished_at IS NULL`,
       [operation.id, operation.fence],
+    );
+    if (affected !== 1) throw new LeaseLost(operation.id);
+  }
+
+  /** Says in the caller's transaction that there is nothing to do until then. @throws LeaseLost */
+  static async rest(tx: Transaction, operation: Operation, until: Date): Promise<void> {
+    const [, affected] = await tx.query<[unknown[], number]>(
+      `UPDATE operations SET run_after = $3, attempt = 0, lease_owner = NULL, lease_ends_at = NULL, step = NULL, last_error = NULL
+       WHERE id = $1 AND fence = $2 AND finished_at IS NULL`,
+      [operation.id, operation.fence, until],
     );
     if (affected !== 1) throw new LeaseLost(operation.id);
   }
