@@ -1,13 +1,10 @@
 // Installs the packages when they are not as the lockfile says, and says so. Plain JavaScript without dependencies, for
-// whatever Node runs npm here: everything after it runs on the Node 24 that it installs. Imports are named without
-// `node:`, and nothing newer is used before the check, so that a Node that is too old gets as far as hearing it.
-import { spawn, spawnSync } from 'child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeSync } from 'fs';
-import fs from 'fs';
-import { delimiter, dirname, join } from 'path';
-import { fileURLToPath } from 'url';
+// whatever Node runs npm here (check-node.cjs has looked at it): everything after it runs on the Node 24 that it installs.
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const OLDEST_NODE = 20;
 const PLATFORMS = ['darwin-arm64', 'darwin-x64', 'linux-arm64', 'linux-x64'];
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const node24 = join(root, 'node_modules', 'node', 'bin', 'node');
@@ -21,11 +18,6 @@ function giveUp(message, ...advice) {
 }
 
 function checkPlatform() {
-  if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE)
-    giveUp(
-      `Curfew needs Node ${OLDEST_NODE} or newer to start; this is ${process.versions.node}.`,
-      'https://nodejs.org has it. What runs then is the Node 24 that comes with the packages.',
-    );
   const platform = `${process.platform}-${process.arch}`;
   if (!PLATFORMS.includes(platform))
     giveUp(
@@ -73,13 +65,13 @@ function takeLock() {
       const lock = openSync(lockFile, 'wx', 0o600);
       writeSync(lock, String(process.pid));
       closeSync(lock);
-      process.once('exit', () => fs.rmSync(lockFile, { force: true }));
+      process.once('exit', () => rmSync(lockFile, { force: true }));
       return;
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error;
       const holder = Number(readFileSync(lockFile, 'utf8'));
       if (isAlive(holder)) giveUp(`Process ${holder} is installing the packages in this folder: wait for it.`);
-      fs.rmSync(lockFile, { force: true });
+      rmSync(lockFile, { force: true });
     }
   }
 }
@@ -143,7 +135,7 @@ const LEAST_BYTES = 64 * 1024 * 1024;
 
 /** @param {string} output */
 function whyNot(output) {
-  const { bavail, bsize } = fs.statfsSync(root);
+  const { bavail, bsize } = statfsSync(root);
   if (/ENOSPC|no space left/i.test(output) || bavail * bsize < LEAST_BYTES)
     return ['The disk is full: make room (about 700 MB) and start again.'];
   if (NO_NETWORK.test(output))

@@ -1,18 +1,20 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { parse } from 'acorn';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const SCRIPT = join('scripts', 'install.mjs');
+const CHECK = join('scripts', 'check-node.cjs');
 
 describe('the installation of the packages', () => {
   let root: string;
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'a clone, with spaces '));
     mkdirSync(join(root, 'scripts'));
-    for (const file of [SCRIPT, 'package.json', 'package-lock.json']) cpSync(join(ROOT, file), join(root, file));
+    for (const file of [SCRIPT, CHECK, 'package.json', 'package-lock.json']) cpSync(join(ROOT, file), join(root, file));
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
@@ -98,12 +100,25 @@ describe('the installation of the packages', () => {
   const pretend = (object: string, property: string, value: string): string =>
     `Object.defineProperty(${object}, '${property}', { value: '${value}' });`;
 
-  it('names the Node that is too old', async () => {
-    const versions = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.0' } });`;
-    const { output, status } = await install(WORKS, versions);
+  it('names the Node that is too old, before anything else is read', () => {
+    const old = join(root, 'old.cjs');
+    writeFileSync(old, `Object.defineProperty(process, 'versions', { value: { node: '6.17.1' } });`);
+    writeFileSync(join(root, SCRIPT), 'a syntax that only the future knows');
+    const { status, stderr } = spawnSync(process.execPath, ['-r', old, '-r', join(root, CHECK), join(root, SCRIPT)], {
+      encoding: 'utf8',
+    });
     expect(status).toBe(1);
-    expect(output).toContain('this is 18.20.0');
-    expect(calls()).toBe(0);
+    expect(stderr).toContain('needs Node 20 or newer to start; this is 6.17.1');
+  });
+
+  it('tells an old Node so in a language that it understands, whatever is run', () => {
+    expect(() => parse(readFileSync(join(ROOT, CHECK), 'utf8'), { ecmaVersion: 5 })).not.toThrow();
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    const ours = Object.values(scripts).filter((line) => /\bnode /.test(line));
+    expect(ours.length).toBeGreaterThan(5);
+    expect(ours.filter((line) => !line.startsWith(`node -r ./${CHECK} ${SCRIPT} && `))).toEqual([]);
   });
 
   it('names the platform that is not supported', async () => {
