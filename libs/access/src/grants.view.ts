@@ -41,8 +41,25 @@ export interface GrantView {
   } | null;
 }
 
+/** What there is to do for a grant at its target. */
+const GRANT_WORK = ['begin', 'end', 'tidy', 'replace'] as const;
+
+/** Work on a grant that did not go through, and is tried again. */
+export interface Retry {
+  readonly kind: (typeof GRANT_WORK)[number];
+  /** How often it was tried, or is being tried now. */
+  readonly attempts: number;
+  /** The code of what went wrong the last time; `internal` when it was nothing that anybody thought of. */
+  readonly failure: string;
+  /** When it is tried again; `null` while it is. */
+  readonly nextAt: Date | null;
+}
+
 export interface GrantLife extends GrantView {
   readonly evidence: readonly { kind: EvidenceKind; at: Date; body: Readonly<Record<string, unknown>> }[];
+  readonly retry: Retry | null;
+  /** The database's time when this was seen: what `endsAt` is judged by. */
+  readonly asOf: Date;
 }
 
 export interface GrantFilter {
@@ -99,12 +116,33 @@ export class GrantsView {
       'SELECT kind, created_at AS at, body FROM evidence WHERE grant_id = $1 ORDER BY id',
       [id],
     );
-    return { ...this.#shown(row), evidence };
+    return { ...this.#shown(row), evidence, ...(await retried(manager, id)) };
   }
 
   #shown({ kind, ...row }: Row): GrantView {
     return { ...row, ending: this.providers.get(kind).ending };
   }
+}
+
+const CODE = /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/;
+
+/** What did not go through yet, by the code of one of our own errors and never by foreign words; and what time it is. */
+async function retried(manager: EntityManager, id: string): Promise<Pick<GrantLife, 'retry' | 'asOf'>> {
+  const [row] = await manager.query<
+    { asOf: Date; retry: (Omit<Retry, 'nextAt'> & { nextMs: number | null }) | null }[]
+  >(
+    `SELECT date_trunc('milliseconds', clock_timestamp()) AS "asOf",
+       (SELECT jsonb_build_object('kind', o.kind, 'attempts', o.attempt, 'failure', o.last_error,
+                 'nextMs', CASE WHEN o.lease_owner IS NULL THEN floor(extract(epoch FROM o.run_after) * 1000) END)
+          FROM operations o
+          WHERE o.subject_id = $1 AND o.finished_at IS NULL AND o.last_error IS NOT NULL AND o.kind = ANY($2)) AS retry`,
+    [id, GRANT_WORK],
+  );
+  if (!row) throw new Error('the database does not say what time it is');
+  if (!row.retry) return { retry: null, asOf: row.asOf };
+  const { kind, attempts, failure, nextMs } = row.retry;
+  const nextAt = nextMs === null ? null : new Date(nextMs);
+  return { retry: { kind, attempts, failure: CODE.test(failure) ? failure : 'internal', nextAt }, asOf: row.asOf };
 }
 
 /** The ids of one page, one more than fits. */

@@ -54,6 +54,18 @@ export const grantLife = z
         body: z.record(z.string(), z.unknown()),
       }),
     ),
+    retry: z
+      .object({
+        kind: z.enum(['begin', 'end', 'tidy', 'replace']),
+        attempts: z.number().int().describe('How often it was tried, or is being tried now.'),
+        failure: z
+          .string()
+          .describe('The code of what went wrong the last time, `<area>.<what_is_wrong>` or `internal`.'),
+        nextAt: instant.nullable().describe('When it is tried again; `null` while it is.'),
+      })
+      .nullable()
+      .describe('Work at the target that did not go through yet.'),
+    asOf: instant.describe("The database's time when this was seen: what the deadline is judged by."),
   })
   .meta({ id: 'GrantLife' });
 
