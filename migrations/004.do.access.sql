@@ -168,7 +168,8 @@ CREATE TABLE credentials (
   proof_sealed bytea,
   created_at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
   picked_up_at timestamptz(3),
-  picked_up_from text,
+  -- The client's address, as the record holds it: a commitment.
+  picked_up_from_commitment bytea,
   -- How often somebody came too late for it.
   refused_pick_ups integer NOT NULL DEFAULT 0,
   UNIQUE (grant_id, version),
@@ -199,8 +200,8 @@ GRANT INSERT ON request_entitlements, request_paths, decisions TO curfew_api;
 GRANT INSERT, UPDATE (state, revision, ending_at, end_reason, failure) ON grants TO curfew_api;
 GRANT UPDATE (state, revision, ends_at, activated_at, ending_at, end_reason, stuck_at, ended_at, failure, evidence_digest, leftovers) ON grants TO curfew_worker;
 -- The api never sees a proof copy.
-GRANT SELECT (id, grant_id, version, state, revision, sealed, created_at, picked_up_at, picked_up_from, refused_pick_ups) ON credentials TO curfew_api;
-GRANT UPDATE (state, revision, sealed, picked_up_at, picked_up_from, refused_pick_ups) ON credentials TO curfew_api;
+GRANT SELECT (id, grant_id, version, state, revision, sealed, created_at, picked_up_at, picked_up_from_commitment, refused_pick_ups) ON credentials TO curfew_api;
+GRANT UPDATE (state, revision, sealed, picked_up_at, picked_up_from_commitment, refused_pick_ups) ON credentials TO curfew_api;
 GRANT SELECT, INSERT, UPDATE (state, revision, sealed, proof_sealed) ON credentials TO curfew_worker;
 GRANT INSERT ON evidence TO curfew_worker;
 GRANT SELECT ON grants TO curfew_timekeeper;

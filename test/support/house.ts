@@ -160,11 +160,11 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
     requests: new RequestsService(judge, commitments, 900),
     decisions: new DecisionsService(judge, 900),
     grants: new GrantsService(judge),
-    credentials: new CredentialsService(sealer),
+    credentials: new CredentialsService(sealer, commitments),
     targets,
     views: {
       requests: new RequestsView(judge, commitments, providers),
-      grants: new GrantsView(judge, providers),
+      grants: new GrantsView(judge, commitments, providers),
       targets: new TargetsView(judge, providers),
     },
     deadlines: new Deadlines(timekeeper),

@@ -31,8 +31,9 @@ export class GrantCredential {
   @Column('timestamptz', { name: 'picked_up_at', nullable: true })
   pickedUpAt!: Date | null;
 
-  @Column('text', { name: 'picked_up_from', nullable: true })
-  pickedUpFrom!: string | null;
+  /** The commitment to the client's address. */
+  @Column('bytea', { name: 'picked_up_from_commitment', nullable: true })
+  pickedUpFromCommitment!: Buffer | null;
 
   @Column('integer', { name: 'refused_pick_ups', default: 0 })
   refusedPickUps!: number;

@@ -1,4 +1,5 @@
 import { In } from 'typeorm';
+import { Commitments } from '@app/audit';
 import { Secret, type AppError } from '@app/kernel';
 import { currentCorrelation, Operations, Sealer, type OpenOperation, type Transaction } from '@app/platform';
 import type { Credential } from '@app/providers';
@@ -20,7 +21,10 @@ export type PickUp = { readonly credential: Secret<Credential> } | { readonly re
 
 /** Handing over, once. */
 export class CredentialsService {
-  constructor(private readonly sealer: Sealer) {}
+  constructor(
+    private readonly sealer: Sealer,
+    private readonly commitments: Commitments,
+  ) {}
 
   /** The holder takes the credential; the readable copy is gone in the same transaction. */
   async pickUp(tx: Transaction, asker: Asker, grantId: string): Promise<PickUp> {
@@ -29,9 +33,10 @@ export class CredentialsService {
     if (!current) throw new NotFound('credential', { grant: grantId });
     if (current.state !== 'ready' || !current.sealed) return { refused: await this.#refuse(tx, current) };
     const [, affected] = await tx.query<[unknown[], number]>(
-      `UPDATE credentials c SET state = $2, revision = c.revision + 1, sealed = NULL, picked_up_at = clock_timestamp(), picked_up_from = $3
+      `UPDATE credentials c SET state = $2, revision = c.revision + 1, sealed = NULL, picked_up_at = clock_timestamp(),
+         picked_up_from_commitment = decode(nullif(current_setting('curfew.address', true), ''), 'hex')
        FROM grants g WHERE c.id = $1 AND c.state = 'ready' AND g.id = c.grant_id AND g.state = 'active' AND g.ends_at > clock_timestamp()`,
-      [current.id, credentialMachine.next('ready', 'pick_up'), asker.address ?? null],
+      [current.id, credentialMachine.next('ready', 'pick_up')],
     );
     if (affected !== 1) throw new GrantNotActive('ending');
     const text = await this.sealer.open(current.sealed, sealedContext(grantId, current.version));
@@ -73,7 +78,12 @@ export class CredentialsService {
     );
     return new CredentialPickedUp({
       pickedUpAt: current.pickedUpAt?.toISOString() ?? '',
-      pickedUpFrom: current.pickedUpFrom,
+      pickedUpFrom: await this.#shown(tx, current.pickedUpFromCommitment),
     });
+  }
+
+  async #shown(tx: Transaction, commitment: Buffer | null): Promise<string | null> {
+    if (!commitment) return null;
+    return (await this.commitments.show(tx, [commitment])).get(commitment.toString('hex')) ?? null;
   }
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { Commitments } from '@app/audit';
 import { ProviderRegistry, type EndingTraits, type Leftover } from '@app/providers';
 import { NotFound } from './access.errors';
 import type { CredentialState } from './credential.machine';
@@ -70,7 +71,15 @@ export interface GrantFilter {
   readonly limit: number;
 }
 
-type Row = Omit<GrantView, 'ending'> & { kind: string };
+type Row = Omit<GrantView, 'ending' | 'credential'> & {
+  readonly kind: string;
+  readonly credential: CredentialRow | null;
+};
+
+type CredentialRow = Omit<NonNullable<GrantView['credential']>, 'pickedUpFrom'> & {
+  /** In hex. */
+  readonly pickedUpFromCommitment: string | null;
+};
 
 const FIELDS = `
   g.id, g.request_id AS "requestId", jsonb_build_object('id', i.id, 'name', i.name) AS holder, t.name || '/' || e.name AS entitlement,
@@ -78,8 +87,9 @@ const FIELDS = `
   g.created_at AS "createdAt", g.activated_at AS "activatedAt", g.ending_at AS "endingAt", g.end_reason AS "endReason",
   g.stuck_at AS "stuckAt", g.ended_at AS "endedAt", g.failure, g.leftovers,
   CASE WHEN g.end_reason = 'expired' THEN (extract(epoch FROM g.ending_at - g.ends_at) * 1000)::integer END AS "lateMs",
-  (SELECT jsonb_build_object('version', c.version, 'state', c.state, 'pickedUpFrom', c.picked_up_from,
-            'pickedUpAt', to_char(c.picked_up_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+  (SELECT jsonb_build_object('version', c.version, 'state', c.state,
+            'pickedUpFromCommitment', encode(c.picked_up_from_commitment, 'hex'), 'pickedUpAt',
+            to_char(c.picked_up_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
      FROM credentials c WHERE c.grant_id = g.id ORDER BY c.version DESC LIMIT 1) AS credential`;
 
 const JOINS = `JOIN targets t ON t.id = g.target_id JOIN entitlements e ON e.id = g.entitlement_id
@@ -89,6 +99,7 @@ const JOINS = `JOIN targets t ON t.id = g.target_id JOIN entitlements e ON e.id 
 export class GrantsView {
   constructor(
     private readonly judge: Judge,
+    private readonly commitments: Commitments,
     private readonly providers: ProviderRegistry,
   ) {}
 
@@ -102,25 +113,35 @@ export class GrantsView {
       parameters.values,
     );
     const { items, ...rest } = pageOf(rows, filter.limit);
-    return { items: items.map((row) => this.#shown(row)), ...rest };
+    return { items: await this.#shown(manager, items), ...rest };
   }
 
   /** The whole life of a grant, with its evidence. @throws NotFound */
   async get(manager: EntityManager, asker: Asker, id: string): Promise<GrantLife> {
-    const [row] = await manager.query<Row[]>(
+    const rows = await manager.query<Row[]>(
       `SELECT ${FIELDS} FROM grants g ${JOINS} WHERE ${VISIBLE_GRANT} AND g.id = $4`,
       [...sightParameters(await this.judge.sight(manager, asker)), id],
     );
-    if (!row) throw new NotFound('grant', { grant: id });
+    const [view] = await this.#shown(manager, rows);
+    if (!view) throw new NotFound('grant', { grant: id });
     const evidence = await manager.query<GrantLife['evidence']>(
       'SELECT kind, created_at AS at, body FROM evidence WHERE grant_id = $1 ORDER BY id',
       [id],
     );
-    return { ...this.#shown(row), evidence, ...(await retried(manager, id)) };
+    return { ...view, evidence, ...(await retried(manager, id)) };
   }
 
-  #shown({ kind, ...row }: Row): GrantView {
-    return { ...row, ending: this.providers.get(kind).ending };
+  async #shown(manager: EntityManager, rows: readonly Row[]): Promise<GrantView[]> {
+    const commitments = rows.flatMap(({ credential }) => credential?.pickedUpFromCommitment ?? []);
+    const addresses = await this.commitments.show(
+      manager,
+      commitments.map((commitment) => Buffer.from(commitment, 'hex')),
+    );
+    return rows.map(({ kind, credential, ...row }) => ({
+      ...row,
+      credential: credential && shownCredential(credential, addresses),
+      ending: this.providers.get(kind).ending,
+    }));
   }
 }
 
@@ -143,6 +164,13 @@ async function retried(manager: EntityManager, id: string): Promise<Pick<GrantLi
   const { kind, attempts, failure, nextMs } = row.retry;
   const nextAt = nextMs === null ? null : new Date(nextMs);
   return { retry: { kind, attempts, failure: CODE.test(failure) ? failure : 'internal', nextAt }, asOf: row.asOf };
+}
+
+function shownCredential(
+  { pickedUpFromCommitment: from, ...credential }: CredentialRow,
+  addresses: ReadonlyMap<string, string>,
+): NonNullable<GrantView['credential']> {
+  return { ...credential, pickedUpFrom: (from === null ? undefined : addresses.get(from)) ?? null };
 }
 
 /** The ids of one page, one more than fits. */

@@ -108,7 +108,7 @@ export class RequestsView {
   }
 
   async #open(manager: EntityManager, rows: readonly Row[]): Promise<RequestView[]> {
-    const reasons = await this.commitments.open(
+    const reasons = await this.commitments.show(
       manager,
       rows.map((row) => row.reasonCommitment),
     );

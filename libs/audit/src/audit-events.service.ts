@@ -57,7 +57,7 @@ export class AuditEvents {
       members: JSON.parse(event.canonical.toString('utf8')) as Record<string, string>,
     }));
     const wanted = parsed.flatMap(({ members }) => COMMITTED.flatMap((name) => members[name] ?? []));
-    const values = await this.commitments.open(
+    const values = await this.commitments.show(
       this.database.manager,
       wanted.map((text) => Buffer.from(hexOf(text), 'hex')),
     );

@@ -72,6 +72,16 @@ describe('Recorder', () => {
     expect(after).toEqual({ ...before, opened: {} });
   });
 
+  it('shows what was sealed under a lost key as absent, and judges nothing by its absence', async () => {
+    await addTarget('five');
+    const [before] = await events.list({ limit: 1 });
+    const withAnotherKey = new Commitments(new LocalKeySealer(new Secret(randomBytes(32))));
+    const [after] = await new AuditEvents(database, withAnotherKey).list({ limit: 1 });
+    expect(after).toEqual({ ...before, opened: {} });
+    const commitment = Buffer.from(before!.members['address']!, 'hex');
+    await expect(withAnotherKey.open(database.manager, [commitment])).rejects.toMatchObject({ code: 'sealing.broken' });
+  });
+
   it('pages backwards, and forwards for a tail', async () => {
     const all = await events.list({ limit: 10 });
     const ids = all.map((event) => event.id);

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { In, type EntityManager } from 'typeorm';
 import { Secret } from '@app/kernel';
-import { Sealer, type Transaction } from '@app/platform';
+import { SealBroken, Sealer, type Transaction } from '@app/platform';
 import { AuditValue } from './audit-value.entity';
 
 const SALT_BYTES = 32;
@@ -22,19 +22,35 @@ export class Commitments {
     return commitment;
   }
 
-  /** What the commitments stand for, by their hex form. A value that was erased is absent. */
+  /**
+   * What the commitments stand for, by their hex form. A value that was erased is absent.
+   *
+   * @throws SealBroken when one was sealed under another key
+   */
   async open(manager: EntityManager, commitments: readonly Buffer[]): Promise<ReadonlyMap<string, string>> {
-    if (commitments.length === 0) return new Map();
-    const rows = await manager.findBy(AuditValue, { commitment: In([...commitments]) });
-    return new Map(
-      await Promise.all(
-        rows.map(async ({ commitment, sealed }) => {
-          const content = (await this.sealer.open(sealed, context(commitment))).reveal();
-          return [commitment.toString('hex'), content.slice(SALT_TEXT_LENGTH)] as const;
-        }),
-      ),
-    );
+    const rows = await this.#rows(manager, commitments);
+    return new Map(await Promise.all(rows.map((row) => this.#opened(row))));
   }
+
+  /** The same for somebody who looks: what was sealed under a key that is lost is absent, and the rest is shown. */
+  async show(manager: EntityManager, commitments: readonly Buffer[]): Promise<ReadonlyMap<string, string>> {
+    const rows = await this.#rows(manager, commitments);
+    const shown = await Promise.all(rows.map((row) => this.#opened(row).catch(absentWhenBroken)));
+    return new Map(shown.filter((entry) => entry !== undefined));
+  }
+
+  async #rows(manager: EntityManager, commitments: readonly Buffer[]): Promise<AuditValue[]> {
+    return commitments.length === 0 ? [] : manager.findBy(AuditValue, { commitment: In([...commitments]) });
+  }
+
+  async #opened({ commitment, sealed }: AuditValue): Promise<readonly [string, string]> {
+    const content = (await this.sealer.open(sealed, context(commitment))).reveal();
+    return [commitment.toString('hex'), content.slice(SALT_TEXT_LENGTH)];
+  }
+}
+
+function absentWhenBroken(error: unknown): undefined {
+  if (!(error instanceof SealBroken)) throw error;
 }
 
 const SALT_TEXT_LENGTH = Buffer.alloc(SALT_BYTES).toString('base64').length;

@@ -63,7 +63,11 @@ import { RequestsController } from './requests.controller';
         new DecisionsService(judge, ACTIVATE_WITHIN_SECONDS),
     },
     { provide: GrantsService, inject: [Judge], useFactory: (judge: Judge) => new GrantsService(judge) },
-    { provide: CredentialsService, inject: [Sealer], useFactory: (sealer: Sealer) => new CredentialsService(sealer) },
+    {
+      provide: CredentialsService,
+      inject: [Sealer, Commitments],
+      useFactory: (sealer: Sealer, commitments: Commitments) => new CredentialsService(sealer, commitments),
+    },
     {
       provide: TargetsService,
       inject: [Judge, ProviderRegistry, Sealer, Clock],
@@ -78,8 +82,9 @@ import { RequestsController } from './requests.controller';
     },
     {
       provide: GrantsView,
-      inject: [Judge, ProviderRegistry],
-      useFactory: (judge: Judge, providers: ProviderRegistry) => new GrantsView(judge, providers),
+      inject: [Judge, Commitments, ProviderRegistry],
+      useFactory: (judge: Judge, commitments: Commitments, providers: ProviderRegistry) =>
+        new GrantsView(judge, commitments, providers),
     },
     {
       provide: TargetsView,
