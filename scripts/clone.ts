@@ -14,9 +14,12 @@ export type AppName = (typeof APPS)[number];
 export function thisClone(environment: NodeJS.ProcessEnv): Clone {
   const root = resolve(import.meta.dirname, '..');
   const asked = environment['CURFEW_HOME'];
-  // npm changes to the root and says where it was called from.
-  const from = environment['INIT_CWD'] ?? process.cwd();
-  return { root, home: asked ? resolve(from, asked) : join(root, '.curfew') };
+  return { root, home: asked ? resolve(calledFrom(environment), asked) : join(root, '.curfew') };
+}
+
+/** Where the person is: npm changes to the root, and says where it was called from. */
+export function calledFrom(environment: NodeJS.ProcessEnv): string {
+  return environment['INIT_CWD'] ?? process.cwd();
 }
 
 export function makeHome({ home }: Clone): void {

@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import { APPS, paths, type AppName, type Clone } from './clone.ts';
 import { urlFor, type Database } from './database.ts';
-import { freePortNear, LOOPBACK } from './ports.ts';
+import { freePortNear, isFree, LOOPBACK } from './ports.ts';
 import { readPorts, rememberPorts } from './ports-file.ts';
 import { removeRun, writeRun, type ProcessState } from './run-file.ts';
 import type { Settings } from './settings.ts';
@@ -31,7 +30,11 @@ export class Service {
     this.#options = options;
     this.#database = options.database;
     this.#processes = {
-      api: this.#supervised('api', () => this.#apiEnvironment()),
+      api: this.#supervised(
+        'api',
+        () => this.#apiEnvironment(),
+        () => this.#lostItsPort(),
+      ),
       worker: this.#supervised('worker', async () => this.#workerEnvironment()),
       timekeeper: this.#supervised('timekeeper', async () => this.#environment('timekeeper')),
     };
@@ -43,7 +46,6 @@ export class Service {
 
   /** Resolves when all three are ready. @throws Failure when one of them does not get there */
   async start(): Promise<void> {
-    // The others are told the address of the API.
     await this.#choosePort();
     for (const name of APPS) this.#processes[name].start();
     await Promise.all(APPS.map((name) => this.#processes[name].ready));
@@ -65,10 +67,14 @@ export class Service {
     const moved = database.port !== this.#database.port;
     this.#database = database;
     this.#write();
-    if (moved) this.#renew(APPS);
+    if (moved) for (const name of APPS) this.#processes[name].renew();
   }
 
-  #supervised(name: AppName, environment: () => Promise<NodeJS.ProcessEnv>): Supervised {
+  #supervised(
+    name: AppName,
+    environment: () => Promise<NodeJS.ProcessEnv>,
+    wasUnlucky?: () => Promise<boolean>,
+  ): Supervised {
     const { clone, note } = this.#options;
     const program = {
       name,
@@ -76,6 +82,7 @@ export class Service {
       cwd: clone.root,
       logFile: paths.log(clone, name),
       environment,
+      ...(wasUnlucky && { wasUnlucky }),
     };
     return new Supervised(program, (_, text) => {
       if (!this.#stopped) this.#write();
@@ -89,19 +96,19 @@ export class Service {
     await this.#choosePort();
     const demo = settings.demo ? { CURFEW_DEMO: '1', CURFEW_DEMO_FILE: paths.demo(clone) } : {};
     return {
-      ...settings.api,
+      // Their working directory is the root, where `policies` is.
       ...this.#environment('api'),
       ...demo,
       PORT: String(this.#port),
+      PUBLIC_URL: this.url,
       SEALING_KEY_FILE: paths.sealingKey(clone),
-      POLICY_DIR: join(clone.root, 'policies'),
     };
   }
 
   #workerEnvironment(): NodeJS.ProcessEnv {
-    const { clone, settings } = this.#options;
+    const { clone } = this.#options;
     const keys = { SEALING_KEY_FILE: paths.sealingKey(clone), PROOF_KEY_FILE: paths.proofKey(clone) };
-    return { ...settings.worker, ...this.#environment('worker'), ...keys };
+    return { ...this.#environment('worker'), ...keys };
   }
 
   #environment(name: AppName): NodeJS.ProcessEnv {
@@ -109,7 +116,7 @@ export class Service {
     const user = { user: `curfew_${name}`, password: passwords[name] };
     const url = urlFor(this.#database.ownerUrl, user);
     // Any free port will do for health and metrics of the others: run.json says which.
-    return { ...settings.common, DATABASE_URL: url, HOST: LOOPBACK, PORT: '0', PUBLIC_URL: this.url };
+    return { ...settings.processes[name], DATABASE_URL: url, HOST: LOOPBACK, PORT: '0' };
   }
 
   async #choosePort(): Promise<void> {
@@ -117,14 +124,13 @@ export class Service {
     const wanted = this.#port ?? settings.port ?? readPorts(clone).api ?? API_PORT;
     const port = await freePortNear(wanted);
     if (port !== wanted) note(`port ${wanted} is taken: the API is on ${port}`);
-    const moved = this.#port !== undefined && port !== this.#port;
     this.#port = port;
     rememberPorts(clone, { api: port });
-    if (moved) this.#renew(['worker', 'timekeeper']);
   }
 
-  #renew(names: readonly AppName[]): void {
-    for (const name of names) this.#processes[name].renew();
+  /** Somebody was faster between our look and its own. */
+  async #lostItsPort(): Promise<boolean> {
+    return this.#port !== undefined && !(await isFree(this.#port));
   }
 
   #write(): void {

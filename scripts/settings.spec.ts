@@ -1,6 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { apiEnvironment, migrateEnvironment, timekeeperEnvironment, workerEnvironment } from '@app/platform';
 import { Failure } from './failure';
-import { readSettings } from './settings';
+import { readSettings, type Settings } from './settings';
+import { VARIABLES } from './variables';
 
 const url = 'postgres://owner:secret@db:5432/curfew';
 const OIDC_ISSUER = 'https://id.example.com';
@@ -33,17 +38,94 @@ describe('what the environment asks of a start', () => {
     expect(catching(() => readSettings({ PORT })).message).toContain('PORT is not a port');
   });
 
-  it('passes on what the processes know, to those that know it', () => {
-    const settings = readSettings({
+  it('hands on to each process what it knows, and nothing else', () => {
+    const { processes } = readSettings({
       OIDC_ISSUER,
       OIDC_CLIENT_SECRET: 'secret',
+      OIDC_UNKNOWN: 'x',
       AWS_SECRET_ACCESS_KEY: 'secret',
       REDIS_URL: 'redis://localhost',
       STUCK_AFTER_SECONDS: '5',
     });
-    expect(settings.common).toEqual({ CURFEW_ENV: 'development', REDIS_URL: 'redis://localhost' });
-    expect(settings.api).toEqual({ OIDC_ISSUER, OIDC_CLIENT_SECRET: 'secret' });
-    expect(settings.worker).toEqual({ STUCK_AFTER_SECONDS: '5' });
+    const everybody = { CURFEW_ENV: 'development', REDIS_URL: 'redis://localhost' };
+    expect(processes).toEqual({
+      api: { ...everybody, OIDC_ISSUER, OIDC_CLIENT_SECRET: 'secret' },
+      worker: { ...everybody, STUCK_AFTER_SECONDS: '5' },
+      timekeeper: everybody,
+    });
+  });
+
+  it('knows what becomes of every variable of every process', () => {
+    const schemas = {
+      api: apiEnvironment,
+      worker: workerEnvironment,
+      timekeeper: timekeeperEnvironment,
+      migrate: migrateEnvironment,
+    };
+    const names = (tables: Readonly<Record<string, object>>): Record<string, string[]> =>
+      Object.fromEntries(Object.entries(tables).map(([name, table]) => [name, Object.keys(table).toSorted()]));
+    expect(names(VARIABLES)).toEqual(
+      names(Object.fromEntries(Object.entries(schemas).map(([name, { shape }]) => [name, shape]))),
+    );
+  });
+
+  it('names what is set and not used, instead of ignoring it silently', () => {
+    const environment = { HOST: '0.0.0.0', SEALING_KEY_FILE: '/key', PUBLIC_URL_FILE: '/url', CURFEW_DEMO_FILE: '' };
+    expect(readSettings(environment).unused.toSorted()).toEqual(['HOST', 'PUBLIC_URL_FILE', 'SEALING_KEY_FILE']);
+    expect(readSettings({ PATH: '/bin', OIDC_ISSUER }).unused).toEqual([]);
+  });
+
+  describe('from files', () => {
+    let folder: string;
+    beforeEach(() => {
+      folder = mkdtempSync(join(tmpdir(), 'settings, with spaces '));
+    });
+    afterEach(() => rmSync(folder, { recursive: true }));
+    const file = (name: string, text: string): string => {
+      writeFileSync(join(folder, name), text);
+      return name;
+    };
+    const read = (environment: NodeJS.ProcessEnv): Settings => readSettings({ INIT_CWD: folder, ...environment });
+
+    it('goes by what is in them itself, and hands the others on as the files they are', () => {
+      const settings = read({
+        DATABASE_URL_FILE: file('database', `${url}\n`),
+        PORT_FILE: file('port', '8000\n'),
+        OIDC_ISSUER_FILE: file('issuer', OIDC_ISSUER),
+        OIDC_CLIENT_SECRET_FILE: file('secret', 'hunter2\n'),
+        LOG_LEVEL_FILE: file('level', 'debug'),
+      });
+      expect(settings).toMatchObject({ databaseUrl: url, demo: false, port: 8_000 });
+      const everybody = { CURFEW_ENV: 'development', LOG_LEVEL_FILE: join(folder, 'level') };
+      const oidc = {
+        OIDC_ISSUER_FILE: join(folder, 'issuer'),
+        OIDC_CLIENT_SECRET_FILE: join(folder, 'secret'),
+      };
+      expect(settings.processes).toEqual({ api: { ...everybody, ...oidc }, worker: everybody, timekeeper: everybody });
+    });
+
+    it('takes the variable itself first, and an empty file for none', () => {
+      const empty = file('empty', '\n');
+      expect(read({ PORT: '9000', PORT_FILE: file('port', '8000') }).port).toBe(9_000);
+      const { databaseUrl, processes } = read({ DATABASE_URL_FILE: empty, REDIS_URL_FILE: empty });
+      expect([databaseUrl, processes.worker]).toEqual([undefined, { CURFEW_ENV: 'development' }]);
+      expect(catching(() => read({ CURFEW_DEMO: '0', OIDC_ISSUER_FILE: empty })).message).toContain('nobody could');
+    });
+
+    it('refuses production in a file as well', () => {
+      const environment = { CURFEW_ENV_FILE: file('mode', 'production'), CURFEW_DEMO: '1', OIDC_ISSUER };
+      expect(catching(() => read(environment)).message).toContain('refuses the demo');
+    });
+
+    it('says which file cannot be read, before anything is started', () => {
+      const refusal = catching(() => read({ OIDC_CLIENT_SECRET_FILE: 'nowhere' }));
+      expect(refusal.message).toContain('OIDC_CLIENT_SECRET_FILE');
+      expect(refusal.advice.join()).toContain(join(folder, 'nowhere'));
+    });
+
+    it('takes a folder of policies from where npm was called', () => {
+      expect(read({ POLICY_DIR: 'mine' }).processes.api['POLICY_DIR']).toBe(join(folder, 'mine'));
+    });
   });
 });
 

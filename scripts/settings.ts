@@ -1,4 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { APPS, calledFrom, type AppName } from './clone.ts';
 import { Failure } from './failure.ts';
+import { hasFileForm, variablesThatAre } from './variables.ts';
 
 /** What the environment asks of a start. */
 export interface Settings {
@@ -7,36 +11,70 @@ export interface Settings {
   readonly demo: boolean;
   /** The port asked for, if one was. */
   readonly port: number | undefined;
-  /** `CURFEW_ENV` and everything else the processes may see, by process. */
-  readonly common: NodeJS.ProcessEnv;
-  readonly api: NodeJS.ProcessEnv;
-  readonly worker: NodeJS.ProcessEnv;
+  /** What any Node process needs to run as it would in this shell. */
+  readonly system: NodeJS.ProcessEnv;
+  /** The same, `CURFEW_ENV`, and what this process knows of the rest, by value or as the file that has it. */
+  readonly processes: Readonly<Record<AppName, NodeJS.ProcessEnv>>;
+  /** Variables of the processes that are set and that a start does not go by. */
+  readonly unused: readonly string[];
 }
 
-// What a Node process needs to run as it would in this shell, and what the processes are configured by
-// (docs/configuration.md). The rest of the environment is none of their business.
+// The rest of the environment is none of the processes' business.
 const PROXY = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy', 'NODE_USE_ENV_PROXY'];
 const SYSTEM = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'NODE_ENV', 'NODE_EXTRA_CA_CERTS', ...PROXY];
-const COMMON = [...SYSTEM, 'REDIS_URL', 'LOG_LEVEL'];
-const API = ['SIGN_IN_MAX_SECONDS', 'ACTIVATE_WITHIN_SECONDS'];
-const WORKER = ['WORKER_CONCURRENCY', 'STUCK_AFTER_SECONDS', 'RETRY_CAP_SECONDS'];
+/** Values that name a place on the disk: as seen from where npm was called. */
+const PLACES = ['POLICY_DIR'];
 
 /** @throws Failure for a combination that nobody could sign in to, or that production must not have */
 export function readSettings(environment: NodeJS.ProcessEnv): Settings {
-  const databaseUrl = environment['DATABASE_URL'] || undefined;
-  const mode = environment['CURFEW_ENV'] || 'development';
+  const databaseUrl = valueOf(environment, 'DATABASE_URL');
+  const mode = valueOf(environment, 'CURFEW_ENV') ?? 'development';
   const demo = wantsDemo(environment['CURFEW_DEMO'], { mode, isOwnDatabase: databaseUrl === undefined });
-  if (!demo && !environment['OIDC_ISSUER'])
+  if (!demo && !valueOf(environment, 'OIDC_ISSUER'))
     throw new Failure('nobody could sign in: there is no OpenID provider', [
       'Set OIDC_ISSUER (and OIDC_CLIENT_ID) to yours,',
       ...(mode === 'production'
         ? ['or leave CURFEW_ENV=production away to try Curfew with the embedded one.']
         : ['or CURFEW_DEMO=1 to try Curfew with the embedded one, and with a demo database on the same server.']),
     ]);
-  const common = { ...pick(environment, COMMON), CURFEW_ENV: mode };
-  const oidc = Object.keys(environment).filter((name) => name.startsWith('OIDC_'));
-  const api = pick(environment, [...API, ...oidc]);
-  return { databaseUrl, demo, port: portOf(environment['PORT']), common, api, worker: pick(environment, WORKER) };
+  const system = pick(environment, SYSTEM);
+  const handed = (name: AppName): [AppName, NodeJS.ProcessEnv] => {
+    const known = variablesThatAre('handed on', name).map((variable) => handOn(environment, variable));
+    return [name, { ...system, CURFEW_ENV: mode, ...Object.assign({}, ...known) }];
+  };
+  return {
+    databaseUrl,
+    demo,
+    port: portOf(valueOf(environment, 'PORT')),
+    system,
+    processes: Object.fromEntries(APPS.map(handed)) as Settings['processes'],
+    unused: variablesThatAre('made here')
+      .flatMap(formsOf)
+      .filter((name) => environment[name]),
+  };
+}
+
+const formsOf = (name: string): string[] => (hasFileForm(name) ? [name, `${name}_FILE`] : [name]);
+
+/** The value of a variable, from the file that `NAME_FILE` names as well; empty is absent, as for the processes. */
+function valueOf(environment: NodeJS.ProcessEnv, name: string): string | undefined {
+  if (environment[name] || !hasFileForm(name)) return environment[name] || undefined;
+  const file = environment[`${name}_FILE`];
+  if (!file) return undefined;
+  try {
+    return readFileSync(resolve(calledFrom(environment), file), 'utf8').trimEnd() || undefined;
+  } catch (cause) {
+    throw new Failure(`the file that ${name}_FILE names cannot be read`, [(cause as Error).message], cause);
+  }
+}
+
+/** A secret in a file stays there: the process is told the file. */
+function handOn(environment: NodeJS.ProcessEnv, name: string): NodeJS.ProcessEnv {
+  const value = valueOf(environment, name);
+  if (value === undefined) return {};
+  const from = calledFrom(environment);
+  if (environment[name]) return { [name]: PLACES.includes(name) ? resolve(from, value) : value };
+  return { [`${name}_FILE`]: resolve(from, environment[`${name}_FILE`] ?? '') };
 }
 
 function wantsDemo(

@@ -5,6 +5,7 @@ import pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { allGone, FakeClone } from '../test/support/fake-clone';
 import { has, needs } from '../test/support/needs';
+import { APPS } from './clone';
 import { freePort } from './ports';
 import { waitFor } from './waiting';
 
@@ -24,9 +25,9 @@ describe('npm start', () => {
     expect(await waitFor(() => (what() ? true : undefined), 20_000)).toBe(true);
   };
   /** A port that somebody has for the length of a test. */
-  const takenPort = async (): Promise<{ port: number; release: () => void }> => {
+  const takenPort = async (asked?: number): Promise<{ port: number; release: () => void }> => {
     const server = createServer();
-    const port = await freePort();
+    const port = asked ?? (await freePort());
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
     return { port, release: () => void server.close() };
   };
@@ -35,8 +36,9 @@ describe('npm start', () => {
     const clone = aClone();
     const port = await freePort();
     const running = await clone.started({
-      env: { PORT: String(port), SECRET_OF_THIS_SHELL: 'x', OIDC_SCOPE: 'openid' },
+      env: { PORT: String(port), SECRET_OF_THIS_SHELL: 'x', OIDC_SCOPE: 'openid', HOST: '0.0.0.0' },
     });
+    expect(running.output).toContain('not used, since npm start makes these itself: HOST');
     expect(running.output).toContain(`Curfew runs at  http://127.0.0.1:${port}`);
     const environment = (name: string): NodeJS.ProcessEnv =>
       JSON.parse(clone.read(`environment-${name}.json`)) as NodeJS.ProcessEnv;
@@ -44,11 +46,12 @@ describe('npm start', () => {
       Object.keys(environment(name))
         .filter((key) => !['PATH', 'HOME', 'NODE_CHANNEL_FD'].includes(key))
         .toSorted();
-    const everybody = ['CURFEW_ENV', 'DATABASE_URL', 'HOST', 'PORT', 'PUBLIC_URL'];
+    const everybody = ['CURFEW_ENV', 'DATABASE_URL', 'HOST', 'PORT'];
     const demo = ['CURFEW_DEMO', 'CURFEW_DEMO_FILE'];
-    expect(own('api')).toEqual([...everybody, ...demo, 'OIDC_SCOPE', 'POLICY_DIR', 'SEALING_KEY_FILE'].toSorted());
+    expect(own('api')).toEqual([...everybody, ...demo, 'OIDC_SCOPE', 'PUBLIC_URL', 'SEALING_KEY_FILE'].toSorted());
     expect(own('worker')).toEqual([...everybody, 'PROOF_KEY_FILE', 'SEALING_KEY_FILE'].toSorted());
     expect(own('timekeeper')).toEqual(everybody);
+    expect(environment('api')['HOST']).toBe('127.0.0.1');
     expect(new URL(environment('worker')['DATABASE_URL'] ?? '').username).toBe('curfew_worker');
     expect(clone.trace[0]).toBe('migrated');
   });
@@ -188,9 +191,29 @@ describe('npm start', () => {
     expect(one.runFile.url).not.toBe(other.runFile.url);
     for (const clone of [one, other]) {
       await until(() => Object.values(clone.runFile.processes).every(({ state }) => state === 'ready'));
-      const told = JSON.parse(clone.read('environment-worker.json')) as NodeJS.ProcessEnv;
+      const told = JSON.parse(clone.read('environment-api.json')) as NodeJS.ProcessEnv;
       expect(told['PUBLIC_URL']).toBe(clone.runFile.url);
     }
+  });
+
+  it('takes another port when somebody is faster at the one it had chosen, and says that alone', async () => {
+    const clone = aClone();
+    clone.write('held-api');
+    const port = await freePort();
+    const running = clone.run('start.ts', { env: { PORT: String(port) } });
+    await until(() => clone.has('environment-api.json'));
+    const taken = await takenPort(port);
+    clone.unlink('held-api');
+    await running.says('Ctrl-C stops everything');
+    taken.release();
+    const words = running.output.split('\n').filter((line) => line.startsWith('!'));
+    expect(words).toEqual([expect.stringMatching(`port ${port} is taken: the API is on \\d+`)]);
+    const { processes, url } = clone.runFile;
+    expect(Object.values(processes).map(({ restarts, state }) => [restarts, state])).toEqual(
+      APPS.map(() => [0, 'ready']),
+    );
+    expect(processes.api?.address).toBe(url);
+    expect(running.output).toContain(`Curfew runs at  ${url}`);
   });
 
   it('moves the database when somebody has its port by now', async () => {

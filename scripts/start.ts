@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { makeHome, paths, thisClone, type Clone } from './clone.ts';
+import { calledFrom, makeHome, paths, thisClone, type Clone } from './clone.ts';
 import { tryLock } from './lock.ts';
 import { readRun } from './run-file.ts';
 import { readSettings } from './settings.ts';
@@ -13,8 +13,8 @@ const HELP = `npm start                 builds what is missing, and starts Curfe
 npm start -- --status     says what runs of this clone, and where (exit code 0: ready, 1: not, 3: nothing runs)
 npm run reset             deletes this clone's data
 
-Variables: DATABASE_URL, REDIS_URL, OIDC_ISSUER, CURFEW_DEMO, CURFEW_ENV, CURFEW_HOME, PORT, and those of the
-processes (docs/configuration.md)`;
+Variables: DATABASE_URL, REDIS_URL, OIDC_ISSUER, CURFEW_DEMO, CURFEW_ENV, CURFEW_HOME, PORT; docs/configuration.md has
+all that are handed on to the processes, each from a file too (NAME_FILE), and those that a start makes itself`;
 
 async function main(terminal: Terminal): Promise<number> {
   const { values } = parseArgs({ options: { status: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
@@ -32,7 +32,9 @@ async function start(clone: Clone, terminal: Terminal): Promise<number> {
   makeHome(clone);
   const lock = tryLock(paths.lock(clone));
   if (!lock) return sayWhere(clone, terminal);
-  const from = process.env['INIT_CWD'] ?? process.cwd();
+  const from = calledFrom(process.env);
+  if (settings.unused.length > 0)
+    terminal.warn(`not used, since npm start makes these itself: ${settings.unused.join(', ')}`);
   const stop = stopRequests();
   try {
     await new Starter({ clone, settings, stop, terminal, from }).run();

@@ -102,7 +102,7 @@ export class Starter {
     const passwords = this.#secrets?.passwords;
     if (!passwords) throw new Error('the passwords are read before the database is opened');
     const work = async (): Promise<Demo | undefined> => {
-      const migrated = migrate(clone, database, passwords, { env: settings.common, signal: stop.signal });
+      const migrated = migrate(clone, database, passwords, { env: settings.system, signal: stop.signal });
       // On somebody else's server nothing is made before it is known that Curfew may be there.
       if (!database.server) await migrated;
       const seeded = settings.demo ? seedDemo(clone, database) : undefined;

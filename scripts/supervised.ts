@@ -10,6 +10,8 @@ export interface Program {
   readonly logFile: string;
   /** Asked before each start. */
   environment(): Promise<NodeJS.ProcessEnv>;
+  /** Whether it ended, before it was ever ready, for a reason that the next environment does away with. */
+  wasUnlucky?(): Promise<boolean>;
 }
 
 export type State = 'starting' | 'ready' | 'waiting' | 'stopped';
@@ -37,6 +39,8 @@ export class Supervised {
   #timer: NodeJS.Timeout | undefined;
   #shortLives = 0;
   #wasReady = false;
+  #renewing = false;
+  #isMissed = false;
   #stopping = false;
   #logFrom = 0;
   readonly #changed: (self: Supervised, note?: string) => void;
@@ -67,9 +71,9 @@ export class Supervised {
     );
   }
 
-  /** Ends it and starts it anew, with the environment it has by then. */
+  /** Ends it and starts it anew, with the environment it has by then. That is no failure, and nobody is told of one. */
   renew(): void {
-    this.#child?.kill('SIGTERM');
+    this.#renewing = this.#child?.kill('SIGTERM') ?? false;
   }
 
   /** Ends it for good: asked first, and forced after eight seconds. Returns when it is gone. */
@@ -121,8 +125,9 @@ export class Supervised {
     const { address, ready } = message as { ready?: unknown; address?: unknown };
     if (ready !== true) return;
     this.address = typeof address === 'string' ? address : undefined;
-    this.#become('ready', this.#wasReady ? `${this.program.name} is ready again` : undefined);
+    this.#become('ready', this.#wasReady && this.#isMissed ? `${this.program.name} is ready again` : undefined);
     this.#wasReady = true;
+    this.#isMissed = false;
     this.#settle.resolve();
   }
 
@@ -130,10 +135,22 @@ export class Supervised {
     if (!this.#child) return;
     this.#child = undefined;
     if (this.#stopping) return;
+    if (this.#renewing) {
+      this.#renewing = false;
+      return this.#begin();
+    }
     this.#shortLives = ticks() - since < STEADY_MS ? this.#shortLives + 1 : 1;
     if (!this.#wasReady && this.#shortLives >= FIRST_ATTEMPTS)
       return this.#giveUp(`${this.program.name} does not start: it ended with ${how}`);
+    void this.#again(how);
+  }
+
+  async #again(how: string): Promise<void> {
+    const unlucky = !this.#wasReady && (await this.program.wasUnlucky?.()) === true;
+    if (this.#stopping) return;
+    if (unlucky) return this.#begin();
     this.restarts += 1;
+    this.#isMissed = true;
     const pause = BACKOFF_MS[Math.min(this.#shortLives, BACKOFF_MS.length) - 1] ?? 0;
     this.#become('waiting', `${this.program.name} ended with ${how}: starting it again`);
     this.#timer = setTimeout(() => this.#begin(), pause);

@@ -7,7 +7,7 @@ import {
   timekeeperEnvironment,
   workerEnvironment,
 } from '../../libs/platform/src/environment.ts';
-import { readSettings } from '../settings.ts';
+import { hasFileForm, variablesThatAre } from '../variables.ts';
 
 /** What is said of a variable that no schema describes. */
 type Words = Readonly<Record<string, string>>;
@@ -129,23 +129,24 @@ function table(words: Words): string {
   return ['| Variable | Meaning |', '| --- | --- |', ...rows].join('\n');
 }
 
-/** Asked of the starter itself: which of the processes' variables it hands on. */
+/** Asked of the starter itself: what becomes of the processes' variables. */
 function start(): string {
-  const known = [apiEnvironment, workerEnvironment, timekeeperEnvironment].flatMap(({ shape }) => Object.keys(shape));
-  const everything = Object.fromEntries(known.map((name) => [name, 'x']));
-  const asked = { ...everything, CURFEW_ENV: 'development', CURFEW_DEMO: '1', PORT: '7420' };
-  const { common, api, worker } = readSettings(asked);
-  const handed = Object.keys({ ...common, ...api, ...worker }).filter(
-    (name) => known.includes(name) && !(name in START),
-  );
+  const list = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ');
+  const fromFile = Object.keys(START).filter((name) => variablesThatAre('asked').includes(name) && hasFileForm(name));
   return `## \`npm start\`
 
 The starter makes keys, passwords and addresses itself. It is told:
 
 ${table(START)}
 
-It hands on to the processes what is set of ${handed.map((name) => `\`${name}\``).join(', ')}, and nothing else of its environment but what a Node process needs
-(\`PATH\`, \`HOME\`, the locale, \`TZ\`, \`TMPDIR\`, \`NODE_EXTRA_CA_CERTS\`, the proxy).`;
+Of these, ${list(fromFile)} can come from a file as well (\`NAME_FILE\`).
+
+It hands on to the processes that know them, from the environment or as the file that \`NAME_FILE\` names: ${list(variablesThatAre('handed on'))}. A
+path that is not absolute starts where npm was called.
+
+It makes these itself, and says so when they are set: ${list(variablesThatAre('made here'))}. So it listens on 127.0.0.1 only, in plain HTTP.
+
+Nothing else of its environment is handed on but what a Node process needs (\`PATH\`, \`HOME\`, the locale, \`TZ\`, \`TMPDIR\`, \`NODE_EXTRA_CA_CERTS\`, the proxy).`;
 }
 
 function commandLine(root: string): string {

@@ -42,6 +42,7 @@ writeFileSync('environment-' + name + '.json', JSON.stringify(process.env));
 if (existsSync('broken-' + name)) { noted('broken');  console.error('broken on purpose'); process.exit(7); }
 const server = createServer((_, reply) => reply.end('ok'));
 server.on('error', (error) => { console.error(error.message); process.exit(1); });
+while (existsSync('held-' + name)) await new Promise((resolve) => setTimeout(resolve, 10));
 server.listen(Number(process.env.PORT), process.env.HOST, () => {
   noted('ready');
   process.send({ ready: true, address: 'http://' + process.env.HOST + ':' + server.address().port });
