@@ -5,6 +5,7 @@ import type { Connection } from './service/connection';
 import { Http } from './service/http';
 import { ServerClock } from './service/server-clock';
 import { Session } from './service/session';
+import { Upkeep } from './service/upkeep';
 import { DEFAULT_PROFILE, LastService, parseProfile, profileFolder } from './state/profile';
 import { KeptCredentials } from './state/kept-credentials';
 import { Terminal, type Streams } from './terminal/terminal';
@@ -71,10 +72,9 @@ export class Context {
     return `${this.environment.command} ${words}${isOption ? ` --profile ${this.profile}` : ''}`;
   }
 
-  /** Forgets kept credentials whose grants have ended meanwhile, once the service has said what time it is. */
-  tidy(): void {
-    const connection = this.#connection;
-    if (connection?.http.clock.isKnown) connection.kept.forgetEnded(connection.http.clock.now());
+  /** Forgets kept credentials whose grants have ended meanwhile, where the service was spoken to. */
+  async tidy(): Promise<void> {
+    if (this.#connection && !this.signal.aborted) await this.#connection.upkeep.finish(this.#connection);
   }
 
   #connect(): Connection {
@@ -84,14 +84,17 @@ export class Context {
     const http = new Http(address.url, new ServerClock());
     const folder = profileFolder(stateFolder, this.profile, address.url);
     const session = new Session(folder, http, this.suggest('login'));
+    const kept = new KeptCredentials(folder);
+    const upkeep = new Upkeep(kept);
     return {
       address,
       last,
       http,
       session,
-      kept: new KeptCredentials(folder),
+      kept,
+      upkeep,
       folder,
-      api: new Api(http, session, this.signal),
+      api: new Api(http, session, this.signal, (body) => upkeep.hear(body)),
     };
   }
 }

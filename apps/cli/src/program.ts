@@ -14,6 +14,7 @@ import { EXIT, EXIT_MEANINGS } from './exit-codes';
 import { UsageError } from './failure';
 import { report } from './report';
 import { VERSION } from './service/http';
+import { forgetExpired } from './service/upkeep';
 import { Terminal } from './terminal/terminal';
 
 /** Runs one command line. @returns the exit code */
@@ -25,15 +26,18 @@ export async function runCli(words: readonly string[], surroundings: Surrounding
     async (...given) => {
       const command = given.at(-1) as Command;
       const options = command.optsWithGlobals<GlobalOptions>();
+      forgetExpired(surroundings.environment.stateFolder);
       context = new Context(surroundings, options);
       code = (await handler(context, options as never, ...(given.slice(0, -2) as never))) ?? EXIT.ok;
     };
   const program = buildProgram(surroundings, act);
   try {
     await program.parseAsync(words, { from: 'user' });
-    context?.tidy();
+    await context?.tidy();
     return code;
   } catch (error) {
+    // What went wrong is what counts.
+    await context?.tidy().catch(() => undefined);
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
     return report(terminalFor(context, words, surroundings), plain(error), context ? nowOf(context) : 0);
   }

@@ -39,7 +39,8 @@ async function exec(context: Context, _: object, text: string, command: string[]
   // Whoever pressed Ctrl-C until now did not want it to run.
   if (signal.aborted) throw new Interrupted();
   const { kept, http } = connection;
-  const now = (): number => (http.clock.isKnown ? http.clock.now() : http.clock.now() + held.credential.aheadMs);
+  const { clock } = http;
+  const now = (): number => clock.certainly() + (clock.isKnown ? 0 : held.credential.aheadMs);
   if (Date.parse(held.credential.endsAt) <= now()) {
     kept.forget(held.id);
     throw ended(context, held.credential.entitlement);
@@ -53,7 +54,7 @@ async function exec(context: Context, _: object, text: string, command: string[]
       passSignals,
       end: (over) =>
         grantEnd({
-          look: () => api.get<Grant>(`/v1/grants/${held.id}`),
+          look: (signal) => api.getWhile<Grant>(signal, `/v1/grants/${held.id}`),
           now,
           endsAt: held.credential.endsAt,
           signal: over,

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { buildCli, start, type BuiltCli } from '../../../../test/support/cli/built-cli';
 import { aGrant, GRANT_ID, inSeconds } from '../../../../test/support/cli/builders';
 import { Desk } from '../../../../test/support/cli/desk';
-import { problem } from '../../../../test/support/cli/fake-service';
+import { problem, type Answer } from '../../../../test/support/cli/fake-service';
 import { childEnvironment } from './child-environment';
 
 let cli: BuiltCli;
@@ -20,7 +20,7 @@ beforeEach(async () => {
 afterEach(() => desk.close());
 
 /** A grant that ends in so many seconds, and whose credential is handed over once. */
-function give(seconds: number): void {
+function give(seconds: number): string {
   const endsAt = inSeconds(seconds);
   let pickedUp = false;
   desk.service
@@ -39,6 +39,7 @@ function give(seconds: number): void {
         },
       };
     });
+  return endsAt;
 }
 
 const exec = (...command: string[]) => start(cli, ['exec', GRANT_ID.slice(0, 8), '--', ...command], desk.variables);
@@ -83,6 +84,24 @@ describe('exec', () => {
     expect(kept()).toEqual([]);
   });
 
+  // The deadline is judged by the whole seconds of a `Date` header, where a service says nothing better; then, and with
+  // seconds that have just begun, half a second of luck is the most that a guess could go wrong by.
+  it.each([
+    ['the second', () => ({}), 1_500],
+    ['the millisecond', () => ({ asOf: new Date().toISOString() }), 250],
+  ])('never ends the child early, when it knows the service’s time to %s', async (_, more, lateMs) => {
+    const endsAt = give(6);
+    const aSecondBegins = async (): Promise<void> => {
+      while (Date.now() % 1_000 > 50) await new Promise((resolve) => setTimeout(resolve, 1));
+    };
+    const grant = (): Promise<Answer> => aSecondBegins().then(() => ({ body: { ...aGrant({ endsAt }), ...more() } }));
+    desk.service.on('GET /v1/grants/*', grant);
+    const stay = 'process.on("SIGTERM", () => { console.log(Date.now()); process.exit() }); setInterval(() => 0, 1000)';
+    const { code, stdout } = await exec(process.execPath, '-e', stay).ended;
+    const late = Number(stdout) - Date.parse(endsAt);
+    expect({ code, early: late < 0, late: late > lateMs }).toEqual({ code: 124, early: false, late: false });
+  });
+
   it('makes a child stop that does not want to, five seconds later', async () => {
     give(3);
     const { code } = await exec('sh', '-c', 'trap "" TERM; while :; do sleep 0.1; done').ended;
@@ -94,9 +113,24 @@ describe('exec', () => {
     const running = exec('sh', '-c', 'echo up; exec sleep 60');
     await running.wrote('up');
     desk.service.on('GET /v1/grants/*', { body: aGrant({ state: 'ending', endReason: 'revoked' }) });
+    const revokedAt = performance.now();
     const { code, stderr } = await running.ended;
+    expect(performance.now() - revokedAt).toBeLessThan(4_000);
     expect(code).toBe(124);
     expect(stderr).toContain('(revoked)');
+    expect(kept()).toEqual([]);
+  });
+
+  it('ends with its child, also while the service keeps it waiting', async () => {
+    give(600);
+    const running = exec('sh', '-c', 'echo up; exec sleep 4');
+    await running.wrote('up');
+    const looked = Promise.withResolvers<undefined>();
+    desk.service.on('GET /v1/grants/*', () => (looked.resolve(undefined), new Promise(() => undefined)));
+    await looked.promise;
+    const startedAt = performance.now();
+    expect((await running.ended).code).toBe(0);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
   });
 
   it('keeps to the deadline while the service is away, and begins again with what is kept', async () => {

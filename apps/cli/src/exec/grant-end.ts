@@ -1,14 +1,14 @@
 import { ProblemReply } from '../failure';
 import { sleep } from '../sleep';
-import type { Grant } from '../service/shapes';
+import { isOver, type Grant } from '../service/shapes';
 
 const TICK_MS = 1_000;
 const POLL_MS = 2_000;
 
 export interface GrantEndWatch {
   /** The grant as the service sees it now. */
-  readonly look: () => Promise<Grant>;
-  /** The service's time, in milliseconds since the epoch. */
+  readonly look: (signal: AbortSignal) => Promise<Grant>;
+  /** What has certainly passed at the service, in milliseconds since the epoch: nobody is ended early. */
   readonly now: () => number;
   readonly endsAt: string;
   readonly signal: AbortSignal;
@@ -31,14 +31,12 @@ async function atDeadline({ now, signal }: GrantEndWatch, deadline: { readonly a
   }
 }
 
-const LIVE: readonly string[] = ['scheduled', 'activating', 'active'];
-
 async function endedEarly({ look, signal }: GrantEndWatch, deadline: { at: number }): Promise<string> {
   for (;;) {
     await sleep(POLL_MS, signal);
     try {
-      const { state, endsAt, endReason } = await look();
-      if (!LIVE.includes(state)) return endReason ?? 'ended';
+      const { state, endsAt, endReason } = await look(signal);
+      if (isOver(state)) return endReason ?? 'ended';
       // It may have been extended.
       deadline.at = Date.parse(endsAt);
     } catch (error) {

@@ -1,5 +1,5 @@
 import { ProblemReply, ServiceUnavailable } from '../failure';
-import type { Call, Http } from './http';
+import type { Call, Http, Reply } from './http';
 import type { Session } from './session';
 import type { Page } from './shapes';
 
@@ -13,6 +13,8 @@ export class Api {
     private readonly http: Http,
     private readonly session: Session,
     private readonly signal: AbortSignal,
+    /** Told of every answer. */
+    private readonly heard: (body: unknown) => void = () => undefined,
   ) {}
 
   /** The service's time, in milliseconds since the epoch. */
@@ -22,6 +24,11 @@ export class Api {
 
   async get<T>(path: string, query?: Query): Promise<T> {
     return (await this.#call({ method: 'GET', path, ...(query && { query }) })) as T;
+  }
+
+  /** A read that something else than Ctrl-C ends. @throws Interrupted then */
+  async getWhile<T>(signal: AbortSignal, path: string): Promise<T> {
+    return (await this.#call({ method: 'GET', path, signal })) as T;
   }
 
   /** A write that may be repeated when its answer was lost. */
@@ -68,14 +75,20 @@ export class Api {
   }
 
   async #call(call: Call): Promise<unknown> {
+    const { body } = await this.#signedIn({ signal: this.signal, ...call });
+    this.heard(body);
+    return body;
+  }
+
+  async #signedIn(call: Call): Promise<Reply> {
     const token = this.session.accessToken();
     try {
-      return (await this.http.send({ ...call, token: token.reveal(), signal: this.signal })).body;
+      return await this.http.send({ ...call, token: token.reveal() });
     } catch (error) {
       // What was refused was not done: the same again, with another token, is safe.
       if (!(error instanceof ProblemReply) || error.kind !== 'unauthenticated') throw error;
     }
     const renewed = await this.session.renew(token);
-    return (await this.http.send({ ...call, token: renewed.reveal(), signal: this.signal })).body;
+    return this.http.send({ ...call, token: renewed.reveal() });
   }
 }

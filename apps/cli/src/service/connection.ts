@@ -5,6 +5,7 @@ import type { Address } from './address';
 import type { Api } from './api';
 import type { Http } from './http';
 import type { Session } from './session';
+import type { Upkeep } from './upkeep';
 
 /** One profile at one service, and what is kept here of it. */
 export interface Connection {
@@ -15,4 +16,5 @@ export interface Connection {
   readonly api: Api;
   readonly folder: PrivateFolder;
   readonly kept: KeptCredentials;
+  readonly upkeep: Upkeep;
 }

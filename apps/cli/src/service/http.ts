@@ -57,8 +57,12 @@ export class Http {
       if (value !== undefined) url.searchParams.set(name, String(value));
     const sentAt = performance.now();
     const response = await this.#fetch(url, call, key);
-    this.clock.observe(response.headers.get('date'), sentAt, performance.now());
-    return this.#read(response);
+    const trip = { sentAt, receivedAt: performance.now() };
+    this.clock.observe(response.headers.get('date'), trip);
+    const reply = await this.#read(response);
+    // The answer to a write may be an old one, given again.
+    if (call.method === 'GET') this.clock.observeDatabase(asOf(reply.body), trip);
+    return reply;
   }
 
   async #fetch(url: URL, call: Call, key: string | undefined): Promise<Response> {
@@ -120,6 +124,9 @@ function headersOf(call: Call, key: string | undefined): Record<string, string> 
     ...(key !== undefined && { 'idempotency-key': key }),
   };
 }
+
+/** The database's time in an answer, where it says so. */
+const asOf = (body: unknown): string => String((body as { asOf?: unknown } | null | undefined)?.asOf);
 
 /** No answer, or one that says "not now". */
 function isPassing(error: unknown): boolean {

@@ -98,6 +98,9 @@ export interface AccessRequest {
 export const GRANT_STATES = ['scheduled', 'activating', 'active', 'ending', 'stuck', 'ended'] as const;
 export type GrantState = (typeof GRANT_STATES)[number];
 
+/** Its end is decided: what it handed over is of no use any more. */
+export const isOver = (state: string): boolean => state === 'ending' || state === 'stuck' || state === 'ended';
+
 export interface Grant {
   readonly id: string;
   readonly requestId: string;
@@ -131,8 +134,22 @@ export interface Evidence {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+/** Work at the target that did not go through, and is tried again. */
+export interface Retry {
+  readonly kind: 'begin' | 'end' | 'tidy' | 'replace';
+  /** How often it was tried, or is being tried now. */
+  readonly attempts: number;
+  /** A code. */
+  readonly failure: string;
+  /** `null` while it is being tried. */
+  readonly nextAt: string | null;
+}
+
 export interface GrantLife extends Grant {
   readonly evidence: readonly Evidence[];
+  readonly retry: Retry | null;
+  /** The database's time when this was seen. */
+  readonly asOf: string;
 }
 
 export interface PickedUp {

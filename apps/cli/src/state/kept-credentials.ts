@@ -7,12 +7,13 @@ export interface KeptCredential extends PickedUp {
   readonly entitlement: string;
   /** The version that the grant said it was. */
   readonly version: number;
-  /** How far the service's clock was ahead of this machine's at pick-up, in milliseconds. */
+  /** How far the service's clock was ahead of this machine's at pick-up at least, in milliseconds. */
   readonly aheadMs: number;
 }
 
 const FOLDER = 'credentials';
 const FILE = 'credential.json';
+const BEING_KEPT_MS = 60_000;
 const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The credentials that this profile has picked up, a folder for each grant. */
@@ -34,11 +35,14 @@ export class KeptCredentials {
     }
   }
 
+  /** The grants of which something is kept. */
+  ids(): string[] {
+    return this.#folder.list().filter((id) => ID.test(id));
+  }
+
   /** The grants that a text names: an entitlement, or the beginning of an id. */
   named(text: string): string[] {
-    return this.#folder
-      .list()
-      .filter((id) => ID.test(id) && (id.startsWith(text) || this.find(id)?.entitlement === text));
+    return this.ids().filter((id) => id.startsWith(text) || this.find(id)?.entitlement === text);
   }
 
   keep(grantId: string, credential: KeptCredential): void {
@@ -60,13 +64,17 @@ export class KeptCredentials {
     for (const name of this.#folder.list()) this.#folder.remove(name);
   }
 
-  /** Forgets what cannot work any more. */
-  forgetEnded(now: number): void {
-    for (const grantId of this.#folder.list()) {
-      if (!ID.test(grantId)) continue;
+  /** Forgets what cannot work any more. @param now the service's time, as far as one can say for this one */
+  forgetExpired(now: (kept: KeptCredential) => number): void {
+    for (const grantId of this.ids()) {
       const kept = this.find(grantId);
-      if (!kept || Date.parse(kept.endsAt) <= now) this.forget(grantId);
+      if (kept ? Date.parse(kept.endsAt) <= now(kept) : this.#isLeftOver(grantId)) this.forget(grantId);
     }
+  }
+
+  /** Nothing that can be used, and not about to be: another process may be keeping something there in this moment. */
+  #isLeftOver(grantId: string): boolean {
+    return Date.now() - this.#folder.changedAt(folderName(grantId)) > BEING_KEPT_MS;
   }
 
   #of(grantId: string): PrivateFolder {

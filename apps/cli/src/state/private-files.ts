@@ -62,6 +62,11 @@ export class PrivateFolder {
     return this.#exists() ? readdirSync(this.path) : [];
   }
 
+  /** When something in it was last changed, by the clock of this machine; 0 when it is not there. */
+  changedAt(name: string): number {
+    return this.#exists() ? (lstatSync(this.file(name), { throwIfNoEntry: false })?.mtimeMs ?? 0) : 0;
+  }
+
   /** @returns `undefined` when there is none @throws NotPrivate */
   read(name: string): string | undefined {
     if (!this.#exists()) return undefined;

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { ServerClock } from '../service/server-clock';
 import { painter } from './paint';
 import { table } from './table';
 import { clockTime, relative, spanOf } from './times';
@@ -64,43 +63,5 @@ describe('tables', () => {
   it('count columns, not characters', () => {
     expect(['abc', '名前', 'e\u0301', '🦉', '\u001b[31mred\u001b[39m'].map(widthOf)).toEqual([3, 4, 1, 2, 3]);
     expect(cut('名前名前', 5)).toBe('名前…');
-  });
-});
-
-describe('the clock of the service', () => {
-  it('is known to the second after one answer, and better after several', () => {
-    let monotonic = 1_000;
-    const clock = new ServerClock(
-      () => monotonic,
-      () => 0,
-    );
-    const server = (at: number): number => at + 5_000_400;
-    const answer = (): void => {
-      const date = new Date(Math.floor(server(monotonic) / 1_000) * 1_000).toUTCString();
-      clock.observe(date, monotonic - 5, monotonic + 5);
-    };
-    answer();
-    expect(Math.abs(clock.now() - server(monotonic))).toBeLessThanOrEqual(510);
-    for (monotonic = 2_150; monotonic < 6_000; monotonic += 290) answer();
-    expect(Math.abs(clock.now() - server(monotonic))).toBeLessThanOrEqual(150);
-  });
-
-  it('follows a clock that was set, and a machine that slept', () => {
-    const clock = new ServerClock(
-      () => 1_000,
-      () => 0,
-    );
-    clock.observe('Sat, 21 Nov 2026 12:00:00 GMT', 999, 1_000);
-    clock.observe('Sat, 21 Nov 2026 15:00:00 GMT', 999, 1_000);
-    expect(Math.abs(clock.now() - Date.parse('2026-11-21T15:00:00Z'))).toBeLessThanOrEqual(1_000);
-  });
-
-  it('takes no notice of what is no date', () => {
-    const clock = new ServerClock(
-      () => 1_000,
-      () => 77,
-    );
-    clock.observe('soon', 0, 1);
-    expect([clock.isKnown, clock.now()]).toEqual([false, 77]);
   });
 });
