@@ -2,6 +2,7 @@ import { ProblemReply } from '../failure';
 import { NotPrivate, PrivateFolder } from '../state/private-files';
 import { KeptCredentials } from '../state/kept-credentials';
 import type { Connection } from './connection';
+import { ServerClock } from './server-clock';
 import { isOver } from './shapes';
 
 /** How long a command that is done asks after what it has not heard of, in milliseconds. */
@@ -53,10 +54,12 @@ const PROFILE_FOLDER = /@[0-9a-f]{16}$/;
  */
 export function forgetExpired(stateFolder: string): void {
   const folder = new PrivateFolder(stateFolder);
+  // No service has said anything yet: it says what this machine believes.
+  const wall = new ServerClock().now();
   for (const name of unlessNotPrivate(() => folder.list()) ?? []) {
     if (!PROFILE_FOLDER.test(name)) continue;
     const kept = new KeptCredentials(folder.folder(name));
-    unlessNotPrivate(() => kept.forgetExpired(({ aheadMs }) => Date.now() + aheadMs));
+    unlessNotPrivate(() => kept.forgetExpired(({ aheadMs }) => wall + aheadMs));
   }
 }
 

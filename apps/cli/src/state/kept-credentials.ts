@@ -74,7 +74,7 @@ export class KeptCredentials {
 
   /** Nothing that can be used, and not about to be: another process may be keeping something there in this moment. */
   #isLeftOver(grantId: string): boolean {
-    return Date.now() - this.#folder.changedAt(folderName(grantId)) > BEING_KEPT_MS;
+    return this.#folder.ageMs(folderName(grantId)) > BEING_KEPT_MS;
   }
 
   #of(grantId: string): PrivateFolder {

@@ -62,9 +62,11 @@ export class PrivateFolder {
     return this.#exists() ? readdirSync(this.path) : [];
   }
 
-  /** When something in it was last changed, by the clock of this machine; 0 when it is not there. */
-  changedAt(name: string): number {
-    return this.#exists() ? (lstatSync(this.file(name), { throwIfNoEntry: false })?.mtimeMs ?? 0) : 0;
+  /** How long something in it has not been changed, in milliseconds; 0 when it is not there. */
+  ageMs(name: string): number {
+    const facts = this.#exists() ? lstatSync(this.file(name), { throwIfNoEntry: false }) : undefined;
+    // Both by the clock of this machine.
+    return facts ? performance.timeOrigin + performance.now() - facts.mtimeMs : 0;
   }
 
   /** @returns `undefined` when there is none @throws NotPrivate */
