@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { APPS } from '../../scripts/clone';
 import { tellStory } from '../../scripts/demo/story';
@@ -8,6 +9,7 @@ import type { Outcome, Person } from '../../scripts/demo/person';
 import { Terminal } from '../../scripts/terminal';
 import { waitFor } from '../../scripts/waiting';
 import { everyKey, everyRow } from '../support/everything';
+import { broken, type Asked } from '../support/oracle';
 import { aRedis, type RedisServer } from '../support/redis';
 import { RunningService } from '../support/service';
 
@@ -215,6 +217,17 @@ describe.each(['PostgreSQL', 'Redis'])('the path, with the queue on %s', (backen
     expect(ended).toMatchObject({ endReason: 'expired' });
     expect(Date.parse(ended!.endedAt!) - Date.parse(ended!.endsAt)).toBeLessThan(16_000);
   }, 90_000);
+
+  it('leaves nothing broken, after all of this', async () => {
+    const database = new Client({ connectionString: service.databaseUrl });
+    await database.connect();
+    try {
+      const asked: Asked = { query: async (sql, parameters) => (await database.query(sql, parameters)).rows };
+      await expect.poll(() => broken(asked, { server: asked }), { timeout: 15_000 }).toEqual([]);
+    } finally {
+      await database.end();
+    }
+  });
 
   it.runIf(backend === 'Redis')(
     'loses nothing when Redis is gone',

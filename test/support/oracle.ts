@@ -11,6 +11,8 @@ export interface Asked {
 export interface OracleOptions {
   /** The target's own side. Without it, the target is not looked at. */
   readonly target?: FakeSystem;
+  /** A PostgreSQL target, asked as its superuser. */
+  readonly server?: Asked;
   /** How late a deadline may be noticed, in milliseconds. */
   readonly graceMs?: number;
 }
@@ -59,7 +61,10 @@ const RULES: readonly Rule[] = [
   },
   {
     rule: 'no work is for nothing',
-    sql: `SELECT o.id, o.kind FROM operations o WHERE $1::float8 >= 0 AND NOT EXISTS (SELECT FROM grants g WHERE g.id = o.subject_id)`,
+    sql: `SELECT o.id, o.kind FROM operations o WHERE $1::float8 >= 0 AND CASE WHEN o.kind = 'reevaluate'
+            THEN NOT EXISTS (SELECT id FROM policy_sets WHERE id = o.subject_id UNION ALL SELECT id FROM identities WHERE id = o.subject_id
+                             UNION ALL SELECT id FROM targets WHERE id = o.subject_id)
+            ELSE NOT EXISTS (SELECT FROM grants g WHERE g.id = o.subject_id) END`,
   },
   {
     rule: 'a credential is readable only until it is picked up, and only while its grant lives',
@@ -111,6 +116,7 @@ export async function broken(database: Asked, options: OracleOptions = {}): Prom
     found.push(...rows.map((row) => `${rule}: ${JSON.stringify(row)}`));
   }
   if (options.target) found.push(...(await brokenTarget(database, options.target)));
+  if (options.server) found.push(...(await brokenServer(database, options.server)));
   return found;
 }
 
@@ -190,6 +196,34 @@ async function brokenTarget(database: Asked, target: FakeSystem): Promise<string
     }),
     ...grants.flatMap(({ id, state }) =>
       state === 'active' && !there.has(id) ? [`an active grant without an account: ${id}`] : [],
+    ),
+  ];
+}
+
+/** On a PostgreSQL there are the roles of what lives, each with the deadline of its grant, and no other of our name. */
+async function brokenServer(database: Asked, server: Asked): Promise<string[]> {
+  const [installation] = (await database.query('SELECT id FROM installation')) as { id: string }[];
+  const prefix = `curfew-${installation?.id.slice(0, 8)}-`;
+  const roles = (await server.query(
+    `SELECT rolname AS name, rolcanlogin AS open, rolvaliduntil::timestamptz(3) AS "endsAt" FROM pg_roles WHERE starts_with(rolname, $1)`,
+    [prefix],
+  )) as { name: string; open: boolean; endsAt: Date | null }[];
+  const grants = (await database.query(
+    `SELECT id, state, ends_at AS "endsAt", leftovers <> '[]' AS tombstone FROM grants WHERE state <> 'ended' OR leftovers <> '[]'`,
+  )) as { id: string; state: string; endsAt: Date; tombstone: boolean }[];
+  const expected = new Map(grants.map((grant) => [prefix + grant.id, grant]));
+  const there = new Set(roles.map(({ name }) => name));
+  return [
+    ...roles.flatMap(({ name, open, endsAt }) => {
+      const grant = expected.get(name);
+      if (!grant) return [`a role of no live grant: ${name}`];
+      if (grant.tombstone) return open ? [`a tombstone that can log in: ${name}`] : [];
+      return grant.state === 'active' && endsAt?.getTime() !== grant.endsAt.getTime()
+        ? [`two deadlines: ${name}: ${endsAt?.toISOString()} at the target, ${grant.endsAt.toISOString()} here`]
+        : [];
+    }),
+    ...grants.flatMap(({ id, state }) =>
+      state === 'active' && !there.has(prefix + id) ? [`an active grant without a role: ${id}`] : [],
     ),
   ];
 }

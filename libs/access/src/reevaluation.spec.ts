@@ -3,6 +3,7 @@ import { Secret } from '@app/kernel';
 import { Operations } from '@app/platform';
 import type { PolicyFiles } from '@app/policy';
 import { aHouse, HOUSE_POLICIES as HOUSE, type House } from '../../../test/support/house';
+import { assertUnbroken } from '../../../test/support/oracle';
 import type { Asker } from './facts';
 
 const [SOURCE] = HOUSE.policies;
@@ -34,7 +35,10 @@ describe('live grants are judged again', () => {
     [ada, ben, eve] = await Promise.all([house.person('ada'), house.person('ben'), house.person('eve')]);
   };
   beforeEach(() => setUp());
-  afterEach(() => house.close());
+  afterEach(async () => {
+    await assertUnbroken(house.owner, { target: house.target.system() });
+    await house.close();
+  });
 
   const approved = async (asker = ada, entitlement = 'db/read', durationSeconds = 600) => {
     const order = { entitlements: [entitlement], durationSeconds, reason: new Secret('INC-4711') };
