@@ -12,6 +12,7 @@ describe('an error of the database', () => {
   it('says so in the words of the driver too', () => {
     expect(isDatabaseAway(new Error('Connection terminated unexpectedly'))).toBe(true);
     expect(isDatabaseAway(new Error('timeout exceeded when trying to connect'))).toBe(true);
+    expect(isDatabaseAway(new Error('Client was closed and is not queryable'))).toBe(true);
   });
 
   it.each(['23505', '42501', '22P02'])('is ours to mend: %s', (code) => {

@@ -1,5 +1,6 @@
 import { DataSource, type EntityManager, type EntitySchema } from 'typeorm';
 import type { Secret } from '@app/kernel';
+import { ImpatientClient } from './impatient-client';
 import { assertSchemaVersion } from './schema-version';
 
 /** What every change goes through: the manager of one running transaction. */
@@ -41,6 +42,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<DataSource
     // Without a listener a lost idle connection would end the process.
     poolErrorHandler: options.onError,
     extra: {
+      Client: ImpatientClient,
       statement_timeout: timeout,
       // The server's timeout is of no use when its answer does not come through.
       query_timeout: timeout + 1_000,

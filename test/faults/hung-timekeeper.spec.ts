@@ -1,0 +1,94 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { buildMissing } from '../../scripts/build';
+import { paths } from '../../scripts/clone';
+import { Terminal } from '../../scripts/terminal';
+import { waitFor } from '../../scripts/waiting';
+import { aCurfewServer, type CurfewServer } from '../support/curfew-server';
+
+const clone = { root: resolve(import.meta.dirname, '../..'), home: '' };
+/** Its queries are given up after 3 s, and a pass of 4 s ends it. */
+const GIVEN_UP_MS = 3_000;
+
+interface Running {
+  readonly process: ChildProcess;
+  readonly log: () => string;
+}
+
+describe('a timekeeper whose database hangs', () => {
+  let curfew: CurfewServer;
+  const running: ChildProcess[] = [];
+  const frozen: number[] = [];
+  beforeAll(async () => {
+    await buildMissing(clone, new Terminal({ NO_COLOR: '1' }), new AbortController().signal);
+    curfew = await aCurfewServer();
+  }, 300_000);
+  afterAll(() => curfew?.server.stop());
+  afterEach(() => {
+    curfew.server.resume();
+    for (const pid of frozen.splice(0)) process.kill(pid, 'SIGCONT');
+    for (const child of running.splice(0)) child.kill('SIGKILL');
+  });
+
+  const start = async (): Promise<Running> => {
+    const child = fork(paths.app(clone, 'timekeeper'), {
+      cwd: clone.root,
+      env: { PATH: process.env['PATH'], DATABASE_URL: curfew.urls.timekeeper.reveal(), PORT: '0' },
+      silent: true,
+    });
+    running.push(child);
+    let log = '';
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text) => (log += text));
+    await once(child, 'message');
+    return { process: child, log: () => log };
+  };
+  const sql = <Row extends object>(text: string) => curfew.server.sql<Row>(curfew.database, text);
+  /** A live grant, written past the triggers: what it is a grant of does not matter here. */
+  const aGrant = async (seconds: number): Promise<string> => {
+    const [row] = await curfew.server.sql<{ id: string }>(
+      curfew.database,
+      'SET session_replication_role = replica',
+      `INSERT INTO grants (request_id, scope_hash, identity_id, target_id, entitlement_id, state, revision, duration_seconds, activate_by, ends_at, activated_at)
+       SELECT gen_random_uuid(), sha256('x'), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'active', 3, ${seconds},
+              at, at + make_interval(secs => ${seconds}), at FROM (SELECT clock_timestamp() AS at) now RETURNING id`,
+    );
+    return row!.id;
+  };
+  const decided = async (id: string, withinMs: number): Promise<number | undefined> =>
+    waitFor(async () => {
+      const [row] = await sql<{ late: number | null }>(
+        `SELECT extract(epoch FROM ending_at - ends_at)::float8 AS late FROM grants WHERE id = '${id}'`,
+      );
+      return row?.late ?? undefined;
+    }, withinMs);
+  const ends = ({ process: child }: Running, withinMs: number) => waitFor(() => child.exitCode ?? undefined, withinMs);
+
+  it('gets on with new connections when all of its own hang, and is late by the time it waited', async () => {
+    const timekeeper = await start();
+    const id = await aGrant(1);
+    const pids = await sql<{ pid: number }>(
+      `SELECT pid FROM pg_stat_activity WHERE usename = 'curfew_timekeeper' AND application_name = 'curfew-timekeeper'`,
+    );
+    expect(pids.length).toBeGreaterThan(0);
+    for (const { pid } of pids) {
+      frozen.push(pid);
+      process.kill(pid, 'SIGSTOP');
+    }
+    const late = await decided(id, 15_000);
+    expect(late).toBeLessThan(GIVEN_UP_MS / 1_000 + 1);
+    expect(timekeeper.process.exitCode).toBeNull();
+  });
+
+  it('ends itself when nothing answers any more; started again, it ends what fell due', async () => {
+    const timekeeper = await start();
+    const id = await aGrant(1);
+    curfew.server.hang();
+    expect(await ends(timekeeper, 20_000)).toBe(1);
+    expect(timekeeper.log()).toContain('the database connection hangs');
+    curfew.server.resume();
+    await start();
+    expect(await decided(id, 5_000)).toBeGreaterThan(0);
+  });
+});
