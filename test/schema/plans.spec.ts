@@ -215,7 +215,7 @@ describe('a statement reads no more than it needs, in a house that has been in u
   it('the record: newest, oldest, by subject, actor and correlation', async () => {
     const [event] = await house.owner.query('SELECT * FROM audit_events ORDER BY id LIMIT 1 OFFSET 30000');
     const judge = { may: () => Promise.resolve({ allowed: true }) } as never;
-    const view = new RecordView(judge, new AuditEvents(house.api, { open: () => Promise.resolve(new Map()) } as never));
+    const view = new RecordView(judge, new AuditEvents(house.api, { show: () => Promise.resolve(new Map()) } as never));
     for (const filter of [
       {},
       { before: event.id },
