@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 
 /** This clone: where its code is, and where it keeps everything it makes. */
 export interface Clone {
@@ -28,6 +28,11 @@ export function makeHome({ home }: Clone): void {
   chmodSync(home, process.getuid?.() === 0 ? 0o711 : 0o700);
 }
 
+/** Where the data of a clone lie: all in its home, unless its server had to go elsewhere. */
+export function foldersOf({ home }: Clone, serverFolder: string): readonly string[] {
+  return serverFolder.startsWith(home + sep) ? [home] : [home, serverFolder];
+}
+
 export const paths = {
   lock: ({ home }: Clone) => join(home, 'lock'),
   run: ({ home }: Clone) => join(home, 'run.json'),
@@ -37,6 +42,7 @@ export const paths = {
   postgres: ({ home }: Clone) => join(home, 'postgres'),
   sealingKey: ({ home }: Clone) => join(home, 'keys', 'sealing.key'),
   proofKey: ({ home }: Clone) => join(home, 'keys', 'proof.key'),
+  sealedElsewhere: ({ home }: Clone) => join(home, 'keys', 'sealed-elsewhere.json'),
   log: ({ home }: Clone, name: string) => join(home, 'logs', `${name}.log`),
   app: ({ root }: Clone, name: string) => join(root, 'dist', 'apps', name, 'main.js'),
 } as const;

@@ -7,6 +7,7 @@ import { paths, type AppName, type Clone } from './clone.ts';
 import { startServer, type Server } from './embedded-postgres.ts';
 import { Failure } from './failure.ts';
 import { canEnter, serverAccount } from './postgres-place.ts';
+import { assertRights } from './rights.ts';
 import type { DatabaseSecrets } from './secrets.ts';
 
 const DATABASE = 'curfew';
@@ -16,6 +17,7 @@ const OLDEST_SERVER = 16;
 export interface Database {
   readonly host: string;
   readonly port: number;
+  readonly name: string;
   /** Of the role that owns the database and may create roles. */
   readonly ownerUrl: string;
   /** Undefined: somebody else's. */
@@ -47,22 +49,32 @@ export async function openEmbedded(
     // Whoever is let into one database of this server has no business in the others.
     await client.query(`REVOKE ALL ON DATABASE postgres, template1, ${DATABASE} FROM PUBLIC`);
   });
-  return { host: server.host, port: server.port, ownerUrl: server.url(DATABASE), server };
+  return { host: server.host, port: server.port, name: DATABASE, ownerUrl: server.url(DATABASE), server };
 }
 
-export async function openExternal(url: string): Promise<Database> {
-  const { hostname, port } = parse(url);
-  const version = await withClient(url, async (client) => {
+/** @param beside a database that has to be on the same server too @throws Failure when Curfew cannot be there */
+export async function openExternal(url: string, beside?: string): Promise<Database> {
+  const { hostname, pathname, port } = parse(url);
+  await withClient(url, async (client) => {
     const { rows } = await client.query<{ version: string }>(`SELECT current_setting('server_version_num') AS version`);
-    return Math.floor(Number(rows[0]?.version) / 10_000);
+    const version = Math.floor(Number(rows[0]?.version) / 10_000);
+    if (version < OLDEST_SERVER)
+      throw new Failure(
+        `Curfew's own database needs PostgreSQL ${OLDEST_SERVER} or later; DATABASE_URL leads to ${version}`,
+      );
+    await assertRights(client, beside !== undefined && !(await databaseExists(client, beside)));
   }).catch((cause: Error) => {
+    if (cause instanceof Failure) throw cause;
     throw new Failure('the database in DATABASE_URL does not let us in', [cause.message], cause);
   });
-  if (version < OLDEST_SERVER)
-    throw new Failure(
-      `Curfew's own database needs PostgreSQL ${OLDEST_SERVER} or later; DATABASE_URL leads to ${version}`,
-    );
-  return { host: hostname, port: Number(port || 5_432), ownerUrl: url, server: undefined };
+  const host = hostname.replace(/^\[|\]$/g, '');
+  return {
+    host,
+    port: Number(port || 5_432),
+    name: decodeURIComponent(pathname.slice(1)),
+    ownerUrl: url,
+    server: undefined,
+  };
 }
 
 /** The URL of another user or database of the same server. */
@@ -76,10 +88,13 @@ export function urlFor(url: string, to: { user?: string; password?: string; data
 
 /** @returns whether it was made now */
 export async function createDatabase(client: pg.Client, name: string): Promise<boolean> {
-  const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [name]);
-  if (rowCount !== 0) return false;
+  if (await databaseExists(client, name)) return false;
   await client.query(`CREATE DATABASE ${client.escapeIdentifier(name)}`);
   return true;
+}
+
+async function databaseExists(client: pg.Client, name: string): Promise<boolean> {
+  return (await client.query('SELECT FROM pg_database WHERE datname = $1', [name])).rowCount !== 0;
 }
 
 export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {

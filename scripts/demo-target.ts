@@ -19,9 +19,9 @@ export interface Demo {
   readonly targets: readonly { readonly file: unknown; readonly password: string }[];
 }
 
-const DATABASE = 'orders';
+export const DEMO_DATABASE = 'orders';
 const ADMIN = 'curfew_orders_admin';
-/** In the comment of what the demo made. */
+/** The comment of the role that the demo makes first, together with the others. */
 const MARK = 'Curfew: demo';
 const GROUP_ROLES = ['orders_owner', 'orders_objects', 'orders_read', 'orders_write'];
 const PEOPLE = ['Ada', 'Ben', 'Cleo', 'Root'];
@@ -40,39 +40,28 @@ export async function seedDemo(clone: Clone, database: Database): Promise<Demo> 
   writeJson(paths.demo(clone), demo);
   await withClient(database.ownerUrl, async (client) => {
     if (!database.server) await assertOurs(client);
-    await createDatabase(client, DATABASE).catch(refuseWithoutRight);
-    await client.query(`COMMENT ON DATABASE ${DATABASE} IS '${MARK}'`);
     await ensureRoles(client, known ? undefined : password, password);
+    await createDatabase(client, DEMO_DATABASE);
+    await client.query(`REVOKE ALL ON DATABASE ${DEMO_DATABASE} FROM PUBLIC`);
+    await client.query(`GRANT CONNECT ON DATABASE ${DEMO_DATABASE} TO ${ADMIN}, orders_read, orders_write`);
   });
-  await withClient(urlFor(database.ownerUrl, { database: DATABASE }), ensureData);
+  await withClient(urlFor(database.ownerUrl, { database: DEMO_DATABASE }), ensureData);
   return demo;
 }
 
 /** On a server of somebody else's, what bears our names without our mark is theirs: nothing of it is touched. */
 async function assertOurs(client: Client): Promise<void> {
-  const { rows } = await client.query<{ mark: string | null }>(
-    `SELECT shobj_description(oid, 'pg_database') AS mark FROM pg_database WHERE datname = $1`,
-    [DATABASE],
+  const { rows } = await client.query<{ name: string; mark: string | null }>(
+    `SELECT format('the database "%s"', datname) AS name, NULL AS mark FROM pg_database WHERE datname = $1
+     UNION ALL
+     SELECT format('the role "%s"', rolname), shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = ANY($2)`,
+    [DEMO_DATABASE, [...GROUP_ROLES, ADMIN]],
   );
-  if (rows[0]?.mark === MARK) return;
-  const taken = await client.query<{ name: string }>('SELECT rolname AS name FROM pg_roles WHERE rolname = ANY($1)', [
-    [...GROUP_ROLES, ADMIN],
-  ]);
-  const theirs = [
-    ...rows.map(() => `the database "${DATABASE}"`),
-    ...taken.rows.map(({ name }) => `the role "${name}"`),
-  ];
-  if (theirs.length === 0) return;
+  if (rows.length === 0 || rows.some(({ mark }) => mark === MARK)) return;
+  const theirs = rows.map(({ name }) => name);
   throw new Failure(`the demo would take over what is there already: ${theirs.join(', ')}`, [
     'Start without CURFEW_DEMO=1, or give DATABASE_URL to a server that has nothing of these names.',
     'Nothing was changed.',
-  ]);
-}
-
-function refuseWithoutRight(error: unknown): never {
-  if ((error as { code?: unknown }).code !== '42501') throw error;
-  throw new Failure('the role of DATABASE_URL may not make the database of the demo', [
-    'The demo needs a superuser, or CREATEDB and CREATEROLE. Without CURFEW_DEMO=1, CREATEROLE and the database are enough.',
   ]);
 }
 
@@ -83,23 +72,26 @@ function account(name: string): DemoAccount {
 
 function targetFile({ host, port }: Database): unknown {
   const tls = { mode: 'disable' };
-  const entitlement = (groupRole: string): unknown => ({ database: DATABASE, groupRole });
+  const entitlement = (groupRole: string): unknown => ({ database: DEMO_DATABASE, groupRole });
   return {
     name: 'orders-db',
     kind: 'postgres',
     owner: 'orders-owners',
-    connection: { host, port, database: DATABASE, user: ADMIN, tls, objectsOwner: 'orders_objects' },
+    connection: { host, port, database: DEMO_DATABASE, user: ADMIN, tls, objectsOwner: 'orders_objects' },
     entitlements: { read: entitlement('orders_read'), write: entitlement('orders_write') },
   };
 }
 
 /** `newPassword`: nobody knows the old one any more, or there is none. Otherwise it is left alone: it may have been rotated. */
 async function ensureRoles(client: Client, newPassword: string | undefined, firstPassword: string): Promise<void> {
+  // The mark is there as soon as anything is: whatever is interrupted after this is ours to go on with.
+  await client.query('BEGIN');
   for (const role of GROUP_ROLES) {
     if (!(await roleExists(client, role))) await client.query(`CREATE ROLE ${role} NOLOGIN`);
   }
   const isNew = !(await roleExists(client, ADMIN));
   if (isNew) await client.query(`CREATE ROLE ${ADMIN} LOGIN CREATEROLE`);
+  await client.query(`COMMENT ON ROLE ${ADMIN} IS '${MARK}'`);
   const password = isNew ? firstPassword : newPassword;
   if (password !== undefined)
     await client.query(
@@ -108,8 +100,7 @@ async function ensureRoles(client: Client, newPassword: string | undefined, firs
   // It hands the group roles on and cannot use them itself; what users leave behind it gives to orders_objects.
   await client.query(`GRANT orders_read, orders_write TO ${ADMIN} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`);
   await client.query(`GRANT orders_objects TO ${ADMIN} WITH ADMIN FALSE, INHERIT TRUE, SET TRUE`);
-  await client.query(`REVOKE ALL ON DATABASE ${DATABASE} FROM PUBLIC`);
-  await client.query(`GRANT CONNECT ON DATABASE ${DATABASE} TO ${ADMIN}, orders_read, orders_write`);
+  await client.query('COMMIT');
 }
 
 async function roleExists(client: Client, role: string): Promise<boolean> {

@@ -1,12 +1,11 @@
 import { existsSync, rmSync } from 'node:fs';
-import { paths, thisClone, type Clone } from './clone.ts';
+import { foldersOf, paths, thisClone, type Clone } from './clone.ts';
 import { stopServer } from './embedded-postgres.ts';
 import { Failure } from './failure.ts';
-import { tryLock } from './lock.ts';
 import { readJson } from './private-file.ts';
-import { readRun, waitForLeftovers } from './run-file.ts';
+import { findHolder, takeClone, waitForLeftovers } from './run-file.ts';
 import { runScript } from './script.ts';
-import type { DatabaseSecrets } from './secrets.ts';
+import { sealedElsewhere, type DatabaseSecrets } from './secrets.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Everything a start makes in `.curfew`, and nothing else: the folder may be one that somebody chose. */
@@ -24,34 +23,37 @@ const OURS = [
 
 async function reset(clone: Clone, terminal: Terminal): Promise<void> {
   if (!existsSync(paths.lock(clone))) return terminal.say(`There are no data in ${clone.home}: nothing to delete.`);
-  const lock = tryLock(paths.lock(clone));
-  if (!lock)
-    throw new Failure(`Curfew runs here (process ${readRun(clone)?.pid ?? 'unknown'})`, [
-      'Stop it first: Ctrl-C where it was started. Nothing was deleted.',
-    ]);
+  const lock = await takeClone(clone);
+  if (!lock) throw await refusal(clone);
   try {
     const secrets = readJson(paths.database(clone)) as DatabaseSecrets | undefined;
     const server = secrets?.serverFolder ?? paths.postgres(clone);
-    terminal.say(`Deleting this clone's data in ${clone.home}${server.startsWith(clone.home) ? '' : ` and ${server}`}`);
+    terminal.say(`Deleting this clone's data in ${foldersOf(clone, server).join(' and ')}`);
     await waitForLeftovers(clone);
     await stopServer(server);
-    const keysStay = deleteAll(clone, server);
+    const sealed = sealedElsewhere(clone);
+    deleteAll(clone, server, sealed.length > 0);
     terminal.done('Deleted. The next npm start begins anew, with new passwords.');
-    if (!keysStay) return;
-    terminal.warn(`The keys stay in ${clone.home}/keys: a database of DATABASE_URL is sealed with them.`);
-    terminal.say('  When that database is gone, delete them by hand.');
+    if (sealed.length === 0) return;
+    terminal.warn(`The keys stay in ${clone.home}/keys: with them is sealed what lies in ${sealed.join(', ')}.`);
+    terminal.say('  When that is gone, delete them by hand.');
   } finally {
     lock.release();
   }
 }
 
-/** @returns whether the keys stay: there are no data of a server of our own, so what they sealed lies elsewhere */
-function deleteAll(clone: Clone, server: string): boolean {
-  const keysStay = !existsSync(server) && existsSync(`${clone.home}/keys`);
+async function refusal(clone: Clone): Promise<Failure> {
+  const holder = await findHolder(clone);
+  if (!holder) return new Failure(`another reset is at work in ${clone.home}`, ['Nothing was deleted by this one.']);
+  return new Failure(`Curfew runs here (process ${holder.pid}, since ${holder.startedAt})`, [
+    'Stop it first: Ctrl-C where it was started. Nothing was deleted.',
+  ]);
+}
+
+function deleteAll(clone: Clone, server: string, keysStay: boolean): void {
   rmSync(server, { recursive: true, force: true });
   for (const name of keysStay ? OURS.filter((each) => each !== 'keys') : OURS)
     rmSync(`${clone.home}/${name}`, { recursive: true, force: true });
-  return keysStay;
 }
 
 await runScript(async (terminal) => {

@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { APPS, paths, type AppName, type Clone } from './clone.ts';
-import { tryLock } from './lock.ts';
+import { tryLock, type Lock } from './lock.ts';
 import { readJson, writeJson } from './private-file.ts';
 import { commandOf, isAlive, signal } from './processes.ts';
 import type { State } from './supervised.ts';
@@ -23,6 +23,8 @@ export interface ProcessState {
   readonly restarts: number;
 }
 
+const MOMENT_MS = 250;
+const ANNOUNCED_MS = 1_000;
 const LEFT_MS = 8_000;
 const FORCED_MS = 2_000;
 
@@ -30,8 +32,35 @@ export function readRun(clone: Clone): RunFile | undefined {
   return readJson(paths.run(clone)) as RunFile | undefined;
 }
 
-export function writeRun(clone: Clone, file: RunFile): void {
-  writeJson(paths.run(clone), file);
+const STARTED_AT = new Date(performance.timeOrigin).toISOString();
+
+/** Of this process, which is the starter of the clone. */
+export function writeRun(clone: Clone, file: Omit<RunFile, 'pid' | 'startedAt'>): void {
+  writeJson(paths.run(clone), { pid: process.pid, startedAt: STARTED_AT, ...file });
+}
+
+/** Whoever asks from now on hears of us. What a killed starter left stays named until it is gone. */
+export function announceRun(clone: Clone): void {
+  const left = Object.entries(readRun(clone)?.processes ?? {});
+  const processes = left.map(([name, { pid }]) => [name, { state: 'stopped', restarts: 0, ...(pid && { pid }) }]);
+  writeRun(clone, {
+    url: undefined,
+    database: undefined,
+    processes: Object.fromEntries(processes) as RunFile['processes'],
+  });
+}
+
+/** The clone is ours until this is released. A look at who has it takes it too, for a moment: that is nobody. */
+export async function takeClone(clone: Clone): Promise<Lock | undefined> {
+  return waitFor(() => tryLock(paths.lock(clone)), MOMENT_MS);
+}
+
+/** The starter that lives, as it says of itself; asked of one that has just begun, too. */
+export async function findHolder(clone: Clone): Promise<RunFile | undefined> {
+  return waitFor(() => {
+    const run = readRun(clone);
+    return run && isAlive(run.pid) ? run : undefined;
+  }, ANNOUNCED_MS);
 }
 
 export function removeRun(clone: Clone): void {

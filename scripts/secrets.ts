@@ -43,6 +43,16 @@ export function ensureKeys(clone: Clone): void {
   }
 }
 
+/** Notes, beside the keys, a database that is sealed with them and that no reset deletes. */
+export function sealElsewhere(clone: Clone, database: string): void {
+  const known = sealedElsewhere(clone);
+  if (!known.includes(database)) writeJson(paths.sealedElsewhere(clone), [...known, database]);
+}
+
+export function sealedElsewhere(clone: Clone): readonly string[] {
+  return (readJson(paths.sealedElsewhere(clone)) as readonly string[] | undefined) ?? [];
+}
+
 function refuseOpenKey(file: string): void {
   if ((statSync(file).mode & 0o077) !== 0)
     throw new Failure(`other users can read the key ${file}`, [`chmod 600 '${file}', if nobody did.`]);

@@ -2,7 +2,7 @@ import { APPS, paths, type AppName, type Clone } from './clone.ts';
 import { urlFor, type Database } from './database.ts';
 import { freePortNear, isFree, LOOPBACK } from './ports.ts';
 import { readPorts, rememberPorts } from './ports-file.ts';
-import { removeRun, writeRun, type ProcessState } from './run-file.ts';
+import { writeRun, type ProcessState } from './run-file.ts';
 import type { Settings } from './settings.ts';
 import { Supervised } from './supervised.ts';
 
@@ -21,7 +21,6 @@ export interface ServiceOptions {
 export class Service {
   readonly #options: ServiceOptions;
   readonly #processes: Readonly<Record<AppName, Supervised>>;
-  readonly #startedAt = new Date(performance.timeOrigin).toISOString();
   #database: Database;
   #port: number | undefined;
   #stopped = false;
@@ -55,7 +54,6 @@ export class Service {
   async stop(): Promise<void> {
     for (const name of APPS) await this.#processes[name].stop();
     this.#stopped = true;
-    removeRun(this.#options.clone);
   }
 
   kill(): void {
@@ -138,7 +136,7 @@ export class Service {
     const database = { host, port, ...(server && { pid: server.pid }) };
     const processes = Object.fromEntries(APPS.map((name) => [name, stateOf(this.#processes[name])]));
     const url = this.#port === undefined ? undefined : this.url;
-    writeRun(this.#options.clone, { pid: process.pid, startedAt: this.#startedAt, url, database, processes });
+    writeRun(this.#options.clone, { url, database, processes });
   }
 }
 

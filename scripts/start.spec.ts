@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -6,6 +6,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { allGone, FakeClone } from '../test/support/fake-clone';
 import { has, needs } from '../test/support/needs';
 import { APPS } from './clone';
+import { SUPERUSER } from './embedded-postgres';
+import { tryLock } from './lock';
 import { freePort } from './ports';
 import { waitFor } from './waiting';
 
@@ -109,8 +111,7 @@ describe('npm start', () => {
     const first = await clone.started();
     const { pids, runFile } = clone;
     first.child.kill('SIGKILL');
-    const processes = pids.filter((pid) => pid !== runFile.database?.pid);
-    expect(await allGone(processes, 2_000)).toEqual([]);
+    expect(await allGone(pids, 2_000)).toEqual([]);
     const made = ['database.json', 'demo.json', 'keys/sealing.key', 'ports.json'].map((name) =>
       clone.read(`.curfew/${name}`),
     );
@@ -121,12 +122,20 @@ describe('npm start', () => {
     expect(clone.runFile.url).toBe(runFile.url);
   });
 
-  it('killed with -9, leaves no database behind either', async () => {
+  it('killed with -9, leaves no database behind, whoever is still in it', async () => {
     const clone = aClone();
     const running = await clone.started();
     const { pids } = clone;
+    const { superuserPassword } = JSON.parse(clone.read('.curfew/database.json')) as { superuserPassword: string };
+    const { host, port } = clone.runFile.database ?? {};
+    const at = { host: host!, port: port!, user: SUPERUSER, password: superuserPassword, database: 'curfew' };
+    const session = new pg.Client(at);
+    const cut = new Promise((resolve) => session.on('error', resolve));
+    await session.connect();
+    await session.query('BEGIN');
     running.child.kill('SIGKILL');
-    expect(await allGone(pids, 10_000)).toEqual([]);
+    expect(await allGone(pids, 2_000)).toEqual([]);
+    await cut;
   });
 
   it('starts a process again that dies, and the database too', async () => {
@@ -233,12 +242,57 @@ describe('npm start', () => {
     expect(targets[0]?.file.connection.port).toBe(clone.runFile.database?.port);
   });
 
+  it('carries a CURFEW_HOME of its own in the commands that it prints', async () => {
+    const clone = aClone();
+    const home = join(clone.root, `somebody's home`);
+    const running = await clone.started({ env: { CURFEW_HOME: `somebody's home` } });
+    expect(running.output).toContain(`CURFEW_HOME='${clone.root}/somebody'\\''s home' ./curfew login\n`);
+    const commands = running.output.match(/(\S*\/curfew) (login|request|inbox)/g);
+    expect(running.output.match(/CURFEW_HOME='/g)).toHaveLength(commands?.length ?? 0);
+    expect(running.output).toContain(`The data stay in ${home};`);
+    running.child.kill('SIGINT');
+    await running.ended;
+  });
+
   it('started twice, says where it runs', async () => {
     const clone = aClone();
     await clone.started();
     const second = clone.run('start.ts');
     expect(await second.ended).toBe(0);
-    expect(second.output).toContain(`Curfew runs here already, at ${clone.runFile.url}`);
+    const { pid, url } = clone.runFile;
+    expect(second.output).toContain(`Curfew runs here already, at ${url} (process ${pid}, since `);
+  });
+
+  it('started twice while the first is still at it, says who that is, and not what a dead one left', async () => {
+    const clone = aClone();
+    const dead = await clone.started();
+    dead.child.kill('SIGKILL');
+    clone.write('held-migrate');
+    const first = clone.run('start.ts');
+    await first.says('PostgreSQL on');
+    const second = clone.run('start.ts');
+    expect(await second.ended).toBe(0);
+    expect(second.output).toContain(`Curfew is being started here already (process ${first.child.pid}, since `);
+    const status = clone.run('start.ts', { flags: ['--status'] });
+    expect(await status.ended).toBe(1);
+    expect(status.output).toContain(`(process ${first.child.pid}, since `);
+    const reset = clone.run('reset.ts');
+    expect(await reset.ended).toBe(1);
+    expect(reset.output).toContain(`Curfew runs here (process ${first.child.pid}, since `);
+    clone.unlink('held-migrate');
+    await first.says('Ctrl-C stops everything');
+  });
+
+  it('started while something else has the folder, waits a moment and says so', async () => {
+    const clone = aClone();
+    mkdirSync(clone.home);
+    const lock = tryLock(join(clone.home, 'lock'));
+    const running = clone.run('start.ts');
+    expect(await running.ended).toBe(1);
+    expect(running.output).toContain(`another process is at work in ${clone.home}`);
+    expect(running.output).toContain('npm run reset');
+    lock?.release();
+    await clone.started();
   });
 
   it('answers --status: what runs, what does not, and that nothing runs', async () => {
@@ -313,6 +367,7 @@ describe('npm start', () => {
       const running = await clone.started();
       const { serverFolder } = JSON.parse(clone.read('.curfew/database.json')) as { serverFolder: string };
       expect(serverFolder.startsWith(clone.root)).toBe(false);
+      expect(running.output).toContain(`The data stay in ${clone.home} and ${serverFolder};`);
       running.child.kill('SIGINT');
       await running.ended;
       const reset = clone.run('reset.ts');

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
-import { calledFrom, makeHome, paths, thisClone, type Clone } from './clone.ts';
-import { tryLock } from './lock.ts';
-import { readRun } from './run-file.ts';
+import { calledFrom, makeHome, thisClone, type Clone } from './clone.ts';
+import { Failure } from './failure.ts';
+import { findHolder, takeClone } from './run-file.ts';
 import { readSettings } from './settings.ts';
 import { Starter } from './starter.ts';
 import { runScript } from './script.ts';
@@ -30,7 +30,7 @@ async function main(terminal: Terminal): Promise<number> {
 async function start(clone: Clone, terminal: Terminal): Promise<number> {
   const settings = readSettings(process.env);
   makeHome(clone);
-  const lock = tryLock(paths.lock(clone));
+  const lock = await takeClone(clone);
   if (!lock) return sayWhere(clone, terminal);
   const from = calledFrom(process.env);
   if (settings.unused.length > 0)
@@ -47,10 +47,15 @@ async function start(clone: Clone, terminal: Terminal): Promise<number> {
   return 0;
 }
 
-function sayWhere(clone: Clone, terminal: Terminal): number {
-  const run = readRun(clone);
-  const where = run?.processes.api?.state === 'ready' ? `at ${run.url}` : 'and is still starting';
-  terminal.say(`Curfew runs here already, ${where} (process ${run?.pid ?? 'unknown'}).`);
+async function sayWhere(clone: Clone, terminal: Terminal): Promise<number> {
+  const run = await findHolder(clone);
+  if (!run)
+    throw new Failure(`another process is at work in ${clone.home}, and it is no start of Curfew`, [
+      'Is it npm run reset? When that has ended, start again.',
+    ]);
+  const isReady = run.processes.api?.state === 'ready';
+  const where = isReady ? `runs here already, at ${run.url}` : 'is being started here already';
+  terminal.say(`Curfew ${where} (process ${run.pid}, since ${run.startedAt}).`);
   terminal.say('More: npm start -- --status');
   return 0;
 }

@@ -1,13 +1,13 @@
 import { buildMissing } from './build.ts';
-import { APPS, type Clone } from './clone.ts';
+import { APPS, foldersOf, type Clone } from './clone.ts';
 import { migrate, openEmbedded, openExternal, serverFolderFor, type Database } from './database.ts';
-import { seedDemo, type Demo } from './demo-target.ts';
+import { DEMO_DATABASE, seedDemo, type Demo } from './demo-target.ts';
 import { stopServer } from './embedded-postgres.ts';
 import { guard, type Guardian } from './guardian.ts';
 import { rotateLogs } from './logs.ts';
 import { readPorts, rememberPorts } from './ports-file.ts';
-import { waitForLeftovers } from './run-file.ts';
-import { databaseSecrets, ensureKeys, type DatabaseSecrets } from './secrets.ts';
+import { announceRun, removeRun, waitForLeftovers } from './run-file.ts';
+import { databaseSecrets, ensureKeys, sealElsewhere, type DatabaseSecrets } from './secrets.ts';
 import { Service } from './service.ts';
 import type { Settings } from './settings.ts';
 import type { StopRequests } from './stop-requests.ts';
@@ -48,14 +48,16 @@ export class Starter {
       await stop.requested;
     } finally {
       await this.#stop();
+      removeRun(this.#options.clone);
     }
   }
 
   async #start(): Promise<void> {
     const { clone, stop, terminal } = this.#options;
+    announceRun(clone);
+    await waitForLeftovers(clone);
     rotateLogs(`${clone.home}/logs`);
     await buildMissing(clone, terminal, stop.signal);
-    await waitForLeftovers(clone);
     const database = await this.#openDatabase();
     const demo = await this.#prepareDatabase(database);
     this.#proceed();
@@ -63,7 +65,8 @@ export class Starter {
     this.#proceed();
     setInterval(() => rotateLogs(`${clone.home}/logs`), ROTATE_MS).unref();
     const url = this.#service?.url ?? '';
-    welcome(terminal, clone, { url, demo, from: this.#options.from });
+    const data = database.server && this.#secrets && foldersOf(clone, this.#secrets.serverFolder);
+    welcome(terminal, clone, { url, demo, data, from: this.#options.from });
   }
 
   /** Nothing is begun after somebody asked to stop. */
@@ -78,7 +81,7 @@ export class Starter {
     this.#secrets = secrets;
     const url = settings.databaseUrl;
     this.#proceed();
-    const open = (): Promise<Database> => (url === undefined ? this.#openEmbedded(secrets) : openExternal(url));
+    const open = (): Promise<Database> => (url === undefined ? this.#openEmbedded(secrets) : this.#openExternal(url));
     return terminal.step('Starting PostgreSQL', open, ({ host, port, server }, seconds) =>
       server
         ? `PostgreSQL on ${host}:${port} ${server.adopted ? 'ran already: taken over' : `started in ${seconds} s`}`
@@ -94,6 +97,13 @@ export class Starter {
     if (last !== undefined && last !== database.port)
       terminal.warn(`port ${last} is taken: PostgreSQL is on ${database.port}`);
     rememberPorts(clone, { database: database.port });
+    return database;
+  }
+
+  async #openExternal(url: string): Promise<Database> {
+    const { clone, settings } = this.#options;
+    const database = await openExternal(url, settings.demo ? DEMO_DATABASE : undefined);
+    sealElsewhere(clone, `${database.host}:${database.port}/${database.name}`);
     return database;
   }
 

@@ -14,7 +14,7 @@ const ROLES: Readonly<Record<string, string>> = {
 export function welcome(
   terminal: Terminal,
   clone: Clone,
-  at: { url: string; demo: Demo | undefined; from: string },
+  at: { url: string; demo: Demo | undefined; data: readonly string[] | undefined; from: string },
 ): void {
   terminal.say();
   terminal.say(`  Curfew runs at  ${terminal.bold(at.url)}`);
@@ -27,8 +27,15 @@ export function welcome(
     terminal.say(`    ${terminal.bold(line)}`);
   }
   terminal.say();
-  terminal.say(terminal.dim(`  Ctrl-C stops everything. The data stay in ${clone.home}; npm run reset deletes them.`));
+  terminal.say(terminal.dim(`  Ctrl-C stops everything. ${whatStays(clone, at.data)}`));
   terminal.say();
+}
+
+/** `data`: the folders of a database of ours. */
+function whatStays(clone: Clone, data: readonly string[] | undefined): string {
+  return data
+    ? `The data stay in ${data.join(' and ')}; npm run reset deletes them.`
+    : `The data stay in your database, their keys in ${clone.home}.`;
 }
 
 /** Passwords are for the eyes of whoever sits there: a log file or a pipe gets the name of the file that has them. */
