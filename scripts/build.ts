@@ -2,15 +2,13 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './child.ts';
-import { APPS, paths, type Clone } from './clone.ts';
+import type { Clone } from './clone.ts';
 import { Failure } from './failure.ts';
 import { tryLock, type Lock } from './lock.ts';
 import type { Terminal } from './terminal.ts';
 import { waitFor } from './waiting.ts';
 
 const SOURCES = ['apps', 'libs', 'package.json', 'package-lock.json', 'nest-cli.json', 'tsconfig.json'];
-/** What a start runs. */
-const BUILT = [...APPS, 'migrate'];
 const BUILD_MS = 600_000;
 const LOCK_POLL_MS = 200;
 
@@ -26,12 +24,19 @@ export function sourceHash(clone: Clone): string {
   return hash.digest('hex');
 }
 
+/** Whether what is there was built from these sources, and is all still there. */
 export function isBuilt(clone: Clone, hash = sourceHash(clone)): boolean {
   try {
-    return readFileSync(stamp(clone), 'utf8') === hash && BUILT.every((app) => existsSync(paths.app(clone, app)));
+    const [from, ...files] = readFileSync(stamp(clone), 'utf8').split('\n');
+    return from === hash && files.length > 0 && files.every((file) => existsSync(join(clone.root, file)));
   } catch {
     return false;
   }
+}
+
+/** Notes what was built, and from which sources. */
+export function markBuilt(clone: Clone, hash: string): void {
+  writeFileSync(stamp(clone), [hash, ...filesOf(clone.root, join('dist', 'apps'))].join('\n'));
 }
 
 /** Builds every app unless what is there was built from these sources. @returns whether it had to */
@@ -69,7 +74,7 @@ async function buildAll(clone: Clone, hash: string, signal: AbortSignal): Promis
     signal,
   });
   if (status !== 0) throw new Failure('The build failed', output.trim().split('\n').slice(-40));
-  writeFileSync(stamp(clone), hash);
+  markBuilt(clone, hash);
 }
 
 function filesOf(root: string, source: string): string[] {

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { sourceHash } from '../../scripts/build';
+import { markBuilt, sourceHash } from '../../scripts/build';
 import { stopServer } from '../../scripts/embedded-postgres';
 import { commandOf, isAlive } from '../../scripts/processes';
 import type { RunFile } from '../../scripts/run-file';
@@ -52,7 +52,9 @@ process.on('SIGINT', () => end('SIGINT'));
 process.on('disconnect', () => end('disconnect'));
 `;
 const MIGRATE = `
-import { appendFileSync, existsSync } from 'node:fs';
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
+writeFileSync('migrating', '');
+while (existsSync('held-migrate')) await new Promise((resolve) => setTimeout(resolve, 10));
 if (existsSync('broken-migrate')) { console.error('no such table'); process.exit(1); }
 appendFileSync('trace', 'migrated\\n');
 `;
@@ -73,7 +75,8 @@ export class FakeClone {
     mkdirSync(join(this.root, 'apps'));
     for (const app of NAMES) this.app(app, PROCESS);
     this.app('migrate', MIGRATE);
-    writeFileSync(join(this.root, 'dist', 'built-from'), sourceHash(this));
+    this.app('cli', '');
+    markBuilt(this, sourceHash(this));
   }
 
   get home(): string {
