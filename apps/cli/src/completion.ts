@@ -49,7 +49,7 @@ async function suggestions(
 }
 
 /** Where the words so far lead. */
-function follow(program: Command, words: readonly string[]): Omit<Place, 'program' | 'current'> {
+export function follow(program: Command, words: readonly string[]): Omit<Place, 'program' | 'current'> {
   let command = program;
   let operands: string[] = [];
   let pending: Option | undefined;

@@ -1,3 +1,4 @@
+import { asTyped } from './as-typed';
 import type { Environment } from './environment';
 import { Api } from './service/api';
 import { findService } from './service/address';
@@ -72,9 +73,14 @@ export class Context {
     return `${this.environment.command} ${words}${isOption ? ` --profile ${this.profile}` : ''}`;
   }
 
+  /** A text that names commands as everybody writes them, with those that work for whoever reads it. */
+  readonly asTyped = (text: string): string => asTyped(text, (words) => this.suggest(words));
+
   /** Forgets kept credentials whose grants have ended meanwhile, where the service was spoken to. */
   async tidy(): Promise<void> {
-    if (this.#connection && !this.signal.aborted) await this.#connection.upkeep.finish(this.#connection);
+    if (!this.#connection || this.signal.aborted) return;
+    const { api, http, upkeep } = this.#connection;
+    await upkeep.finish(api, http.clock);
   }
 
   #connect(): Connection {
@@ -83,7 +89,7 @@ export class Context {
     const address = findService(this.options.url, this.environment, last);
     const http = new Http(address.url, new ServerClock());
     const folder = profileFolder(stateFolder, this.profile, address.url);
-    const session = new Session(folder, http, this.suggest('login'));
+    const session = new Session(folder, http);
     const kept = new KeptCredentials(folder);
     const upkeep = new Upkeep(kept);
     return {

@@ -39,7 +39,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): Env
   };
 }
 
-/** Only what can be shown and pasted as it is. */
-function commandWord(word: string | undefined): string {
-  return word !== undefined && /^[A-Za-z0-9_./-]{1,200}$/.test(word) ? word : 'curfew';
+/** Only what can be shown and pasted. */
+function commandWord(word = ''): string {
+  if (/^[A-Za-z0-9_./-]{1,200}$/.test(word)) return word;
+  return /^[^\p{C}\p{Zl}\p{Zp}'`]{1,200}$/u.test(word) ? `'${word}'` : 'curfew';
 }

@@ -25,7 +25,7 @@ export const EXIT_MEANINGS: readonly (readonly [number, string])[] = [
   [EXIT.notSignedIn, 'not signed in, or no longer'],
   [EXIT.refused, 'refused: the policies do not allow it'],
   [EXIT.notFound, 'there is no such thing, or you may not see it'],
-  [EXIT.conflict, 'it has moved on meanwhile, or was done before'],
+  [EXIT.conflict, 'it has moved on meanwhile: decided, ended or picked up before'],
   [EXIT.unavailable, 'the service does not answer, or cannot now'],
   [EXIT.notGranted, 'the request was denied, withdrawn, lapsed, or its grant did not begin'],
   [EXIT.found, 'a check found something'],

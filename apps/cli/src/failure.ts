@@ -11,8 +11,8 @@ export class UsageError extends Failure {
 }
 
 export class NotSignedIn extends Failure {
-  constructor(message: string, login: string) {
-    super({ kind: 'unauthenticated', code: 'cli.not_signed_in', message, advice: `Sign in: \`${login}\`.` });
+  constructor(message: string) {
+    super({ kind: 'unauthenticated', code: 'cli.not_signed_in', message, advice: 'Sign in: `curfew login`.' });
   }
 }
 

@@ -1,5 +1,6 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help } from 'commander';
 import type { Act } from './act';
+import { asTyped } from './as-typed';
 import { addAccessCommands } from './commands/access';
 import { addAuditCommands } from './commands/audit';
 import { addCompletionCommands } from './commands/completion';
@@ -10,9 +11,10 @@ import { addPolicyCommands } from './commands/policy';
 import { addSignInCommands } from './commands/sign-in';
 import { addTargetCommands } from './commands/targets';
 import { Context, type GlobalOptions, type Surroundings } from './context';
+import { follow } from './completion';
 import { EXIT, EXIT_MEANINGS } from './exit-codes';
 import { UsageError } from './failure';
-import { report } from './report';
+import { report, type Reader } from './report';
 import { VERSION } from './service/http';
 import { forgetExpired } from './service/upkeep';
 import { Terminal } from './terminal/terminal';
@@ -30,7 +32,7 @@ export async function runCli(words: readonly string[], surroundings: Surrounding
       context = new Context(surroundings, options);
       code = (await handler(context, options as never, ...(given.slice(0, -2) as never))) ?? EXIT.ok;
     };
-  const program = buildProgram(surroundings, act);
+  const program = buildProgram(surroundings, act, { json: saysJson(words) });
   try {
     await program.parseAsync(words, { from: 'user' });
     await context?.tidy();
@@ -39,12 +41,12 @@ export async function runCli(words: readonly string[], surroundings: Surrounding
     // What went wrong is what counts.
     await context?.tidy().catch(() => undefined);
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
-    return report(terminalFor(context, words, surroundings), plain(error), context ? nowOf(context) : 0);
+    return report(readerOf(context, words, surroundings), plain(error, commandOf(program, words)));
   }
 }
 
-export function buildProgram({ streams }: Pick<Surroundings, 'streams'>, act: Act): Command {
-  const program = new Command('curfew')
+function buildProgram({ streams, environment }: Surroundings, act: Act, { json }: { json: boolean }): Command {
+  const program = new Command(environment.command)
     .description('Access that ends on time.')
     .usage('<command> [options]')
     .version(`curfew ${VERSION}`, '-V, --version', 'print the version')
@@ -58,11 +60,17 @@ export function buildProgram({ streams }: Pick<Surroundings, 'streams'>, act: Ac
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void streams.stdout.write(text),
-      writeErr: (text) => void streams.stderr.write(text),
+      // The help of a group of commands without one of them: a problem is all that `--json` gets.
+      writeErr: (text) => void (json || streams.stderr.write(text)),
       // Told by `report`, like everything else that goes wrong.
       outputError: () => undefined,
     })
-    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureHelp({
+      showGlobalOptions: true,
+      sortSubcommands: false,
+      // As it has to be typed: what comes after -- is not ours.
+      subcommandTerm: (command) => new Help().subcommandTerm(command).replace('> <command...>', '> -- <command...>'),
+    })
     .addHelpText('after', exitCodes);
   addSignInCommands(program, act);
   addAccessCommands(program, act);
@@ -82,30 +90,46 @@ function exitCodes(): string {
   );
 }
 
+/** `curfew targets add`: where the words lead. */
+function commandOf(program: Command, words: readonly string[]): string {
+  const names: string[] = [];
+  for (let command: Command | null = follow(program, words).command; command?.parent; command = command.parent)
+    names.unshift(command.name());
+  return ['curfew', ...names].join(' ');
+}
+
 /** Commander's words for what was typed, as one of ours. */
-function plain(error: unknown): unknown {
+function plain(error: unknown, command: string): unknown {
   if (!(error instanceof CommanderError)) return error;
   // A group of commands without one of them: its help has been printed.
   if (error.code === 'commander.help') return new UsageError('which one?', 'The commands are above.');
   const [message, ...hints] = error.message.replace(/^error: /, '').split('\n');
-  const hint = hints.join(' ').trim();
-  return new UsageError(message ?? 'not understood', `${hint === '' ? '' : `${hint} `}See \`curfew --help\`.`);
+  const hint = hints.join(' ').replace(/[()]/g, '').trim();
+  return new UsageError(message ?? 'not understood', `${hint === '' ? '' : `${hint} `}See \`${command} --help\`.`);
 }
 
 /** Before the options were understood there is no context, but an error still is JSON for who wants that. */
-function terminalFor(
+function readerOf(
   context: Context | undefined,
   words: readonly string[],
   { streams, environment }: Surroundings,
-): Terminal {
-  if (context) return context.terminal;
-  const end = words.indexOf('--');
-  const own = end === -1 ? words : words.slice(0, end);
-  return new Terminal(streams, {
-    json: own.includes('--json'),
-    plain: environment.plain || own.includes('--no-color'),
-  });
+): Reader {
+  if (context) return { terminal: context.terminal, now: nowOf(context), asTyped: context.asTyped };
+  const plainly = environment.plain || ours(words).includes('--no-color');
+  return {
+    terminal: new Terminal(streams, { json: saysJson(words), plain: plainly }),
+    now: 0,
+    asTyped: (text) => asTyped(text, (command) => `${environment.command} ${command}`),
+  };
 }
+
+const saysJson = (words: readonly string[]): boolean => ours(words).includes('--json');
+
+/** The words that are not those of the command that `exec` runs. */
+const ours = (words: readonly string[]): readonly string[] => {
+  const end = words.indexOf('--');
+  return end === -1 ? words : words.slice(0, end);
+};
 
 /** The address itself may be what is wrong. */
 function nowOf(context: Context): number {

@@ -5,18 +5,27 @@ import type { Terminal } from './terminal/terminal';
 import { clockTime } from './terminal/times';
 import { safeJson, visible } from './terminal/visible';
 
-const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+export const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+
+/** Whom an error is told to. */
+export interface Reader {
+  readonly terminal: Terminal;
+  readonly now: number;
+  /** A text with the commands in it as they are typed here. */
+  readonly asTyped: (text: string) => string;
+}
 
 /** Says what went wrong, and what to do about it. @returns the exit code */
-export function report(terminal: Terminal, error: unknown, now: number): number {
+export function report(reader: Reader, error: unknown): number {
   if (error instanceof Interrupted) return EXIT.interrupted;
   const known = error instanceof AppError ? error : internal(error);
-  if (terminal.json) terminal.note(safeJson(problemOf(known)));
-  else terminal.note(...wordsOf(terminal, known, now));
+  const { terminal } = reader;
+  if (terminal.json) terminal.note(safeJson(problemOf(known, reader)));
+  else terminal.note(...wordsOf(known, reader));
   return exitCodeOf(known.kind);
 }
 
-function wordsOf({ notePaint: paint }: Terminal, error: AppError, now: number): string[] {
+function wordsOf(error: AppError, { terminal: { notePaint: paint }, now, asTyped }: Reader): string[] {
   const facts = Object.entries(error.details).flatMap(([name, value]) => {
     const text = shownDetail(value, now);
     return text === undefined ? [] : [`  ${paint('dim', wordsFor(name))} ${text}`];
@@ -24,7 +33,7 @@ function wordsOf({ notePaint: paint }: Terminal, error: AppError, now: number): 
   const id = error instanceof ProblemReply ? error.requestId : undefined;
   return [
     `${paint('red', '✗')} ${visible(error.message)}`,
-    ...(error.advice === undefined ? [] : [`  ${visible(error.advice)}`]),
+    ...(error.advice === undefined ? [] : [`  ${visible(asTyped(error.advice))}`]),
     ...facts,
     ...placesOf(error).map((place) => `  ${place}`),
     ...(id === undefined ? [] : [paint('dim', `  request id ${visible(id)}`)]),
@@ -52,16 +61,17 @@ function shownDetail(value: unknown, now: number): string | undefined {
 }
 
 /** `pickedUpAt` → `picked up at` */
-const wordsFor = (name: string): string => visible(name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`));
+export const wordsFor = (name: string): string =>
+  visible(name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`));
 
-function problemOf(error: AppError): Record<string, unknown> {
+function problemOf(error: AppError, { asTyped }: Reader): Record<string, unknown> {
   const reply = error instanceof ProblemReply ? error : undefined;
   return {
     type: reply?.type ?? `urn:curfew:problem:${error.code}`,
     title: error.message,
     ...(reply && { status: reply.status }),
     code: error.code,
-    ...(error.advice !== undefined && { detail: error.advice }),
+    ...(error.advice !== undefined && { detail: asTyped(error.advice) }),
     ...(reply?.requestId !== undefined && { requestId: reply.requestId }),
     ...(Object.keys(error.details).length > 0 && { details: error.details }),
   };

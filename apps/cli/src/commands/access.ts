@@ -13,12 +13,14 @@ import { clockTime, relative } from '../terminal/times';
 import { visible } from '../terminal/visible';
 import { listOptions, parseLimit, type ListOptions } from './list-options';
 import { decisionWords, short } from './words';
+import { failureWords, retryWords } from './failure-words';
 import { requestTable } from './request-table';
 
 const MAX_REASON = 2_000;
 /** All but line breaks and tabs. */
 const CONTROL = /[^\P{Cc}\n\r\t]/u;
 const MAX_ENTITLEMENTS = 10;
+const AWAY = 'the service does not answer; trying again';
 
 interface AskOptions {
   readonly for: string;
@@ -101,12 +103,7 @@ async function waitForDecision(context: Context, request: AccessRequest): Promis
         signal,
         path: `/v1/requests/${request.id}`,
         until: ({ state }) => state !== 'pending',
-        seen: (seen) =>
-          say(
-            seen
-              ? `${text}, lapses ${relative(seen.lapsesAt, api.now())}`
-              : 'the service does not answer; trying again',
-          ),
+        seen: (seen) => say(seen ? `${text}, lapses ${relative(seen.lapsesAt, api.now())}` : AWAY),
       }),
     );
   } catch (error) {
@@ -120,7 +117,8 @@ async function waitForDecision(context: Context, request: AccessRequest): Promis
 }
 
 async function waitForGrants({ api, signal, terminal }: Context, request: AccessRequest): Promise<Grant[]> {
-  return progress(terminal, 'approved; making the access ready', () =>
+  const text = 'approved; making the access ready';
+  return progress(terminal, text, (say) =>
     Promise.all(
       request.grants.map(async ({ id }) =>
         withoutEvidence(
@@ -129,6 +127,7 @@ async function waitForGrants({ api, signal, terminal }: Context, request: Access
             signal,
             path: `/v1/grants/${id}`,
             until: ({ state }) => state !== 'scheduled' && state !== 'activating',
+            seen: (seen) => say(seen ? [text, ...retryWords(seen.retry)].join('; ') : AWAY),
             everyMs: 250,
           }),
         ),
@@ -145,10 +144,11 @@ function withoutEvidence(life: GrantLife): Grant {
 
 function askedWords(context: Context, request: AccessRequest): string[] {
   const { terminal, now } = context;
-  const state = request.state === 'pending' ? `asked; lapses ${relative(request.lapsesAt, now)}` : request.state;
+  const isPending = request.state === 'pending';
+  const state = isPending ? `is asked; it lapses ${relative(request.lapsesAt, now)}` : `is ${request.state}`;
   return [
     `${terminal.paint('green', '✓')} Request ${terminal.paint('bold', short(request.id))} ${state}`,
-    ...decisionWords(request).map((line) => `  ${line}`),
+    ...decisionWords(request).map((line) => `  ${isPending ? 'waits for ' : ''}${line}`),
     `  ${terminal.paint('dim', context.suggest(`show ${short(request.id)}`))}`,
   ];
 }
@@ -163,7 +163,7 @@ function outcomeWords(context: Context, request: AccessRequest, grants: readonly
   return grants.flatMap((grant) => {
     if (grant.state !== 'active')
       return [
-        `${terminal.paint('red', '✗')} The access to ${visible(grant.entitlement)} did not begin: ${visible(grant.failure ?? grant.endReason ?? grant.state)}`,
+        `${terminal.paint('red', '✗')} The access to ${visible(grant.entitlement)} did not begin: ${grant.failure === null ? visible(grant.endReason ?? grant.state) : failureWords(grant.failure)}`,
         `  ${terminal.paint('dim', context.suggest(`show ${short(grant.id)}`))}`,
       ];
     const next = [`exec ${short(grant.id)} -- <command>`, `credential ${short(grant.id)}`, `done ${short(grant.id)}`];

@@ -252,7 +252,7 @@ describe('ids', () => {
     desk.service
       .on('GET /v1/grants', { body: { items: [aGrant(), aGrant({ id: other })] } })
       .on('POST /v1/grants/*/release', ({ path }) => ({
-        body: aGrant({ id: path.split('/')[3] ?? '', state: 'ended' }),
+        body: aGrant({ id: path.split('/')[3] ?? '', state: 'ended', endReason: 'released' }),
       }))
       .on('GET /v1/grants/*', { body: aGrant({ state: 'ended' }) });
     const { code, stderr } = await desk.run(['done', '1a2b']);
@@ -268,8 +268,8 @@ describe('ids', () => {
   it('takes target/entitlement for the one live grant, past one that ends already', async () => {
     desk.service
       .on('GET /v1/grants', { body: { items: [aGrant({ id: other, state: 'ending' }), aGrant()] } })
-      .on('POST /v1/grants/*/release', { body: aGrant() })
-      .on('GET /v1/grants/*', { body: aGrant({ state: 'ended' }) });
+      .on('POST /v1/grants/*/release', { body: aGrant({ state: 'ending', endReason: 'released' }) })
+      .on('GET /v1/grants/*', { body: aGrant({ state: 'ended', endReason: 'released' }) });
     expect((await desk.run(['done', 'orders-db/read'])).code).toBe(0);
     expect(desk.service.of(`POST /v1/grants/${GRANT_ID}/release`)).toHaveLength(1);
     expect((await desk.run(['done', 'orders-db/write'])).code).toBe(5);

@@ -6,6 +6,7 @@ import { SCRIPTS, type Shell } from '../completion-scripts';
 import type { Context } from '../context';
 
 export function addCompletionCommands(program: Command, act: Act): void {
+  const curfew = program.name();
   program
     .command('completion')
     .description('print a script that completes commands in a shell')
@@ -15,9 +16,9 @@ export function addCompletionCommands(program: Command, act: Act): void {
       [
         '',
         'To have it in every shell:',
-        '  bash  curfew completion bash > ~/.local/share/bash-completion/completions/curfew',
-        '  zsh   curfew completion zsh > a folder of your $fpath, as _curfew',
-        '  fish  curfew completion fish > ~/.config/fish/completions/curfew.fish',
+        `  bash  ${curfew} completion bash > ~/.local/share/bash-completion/completions/curfew`,
+        `  zsh   ${curfew} completion zsh > a folder of your $fpath, as _curfew`,
+        `  fish  ${curfew} completion fish > ~/.config/fish/completions/curfew.fish`,
       ].join('\n'),
     )
     .action(act<[Shell]>(async ({ terminal }, _, shell) => terminal.print(SCRIPTS[shell].trimEnd())));

@@ -73,7 +73,8 @@ async function decide(context: Context, verdict: Verdict, options: { id: string;
   if (!terminal.json) terminal.note('', ...whatWillHappen(context, request), '');
   const question = verdict === 'approve' ? 'Approve exactly this?' : 'Deny it?';
   if (options.yes !== true && !(await confirm(terminal, question, signal))) {
-    terminal.note('Nothing was decided.');
+    if (terminal.json) terminal.document(request);
+    else terminal.note('Nothing was decided.');
     return EXIT.error;
   }
   const body = { verdict, scopeHash: request.scopeHash };

@@ -6,7 +6,7 @@ import { childEnvironment, variablesOf } from '../exec/child-environment';
 import { grantEnd } from '../exec/grant-end';
 import { CannotRun, runChild } from '../exec/run-child';
 import { rememberTerminal } from '../exec/sane-terminal';
-import { Failure, Interrupted } from '../failure';
+import { Interrupted } from '../failure';
 import { report } from '../report';
 import { keptOrPickedUp } from '../service/credentials';
 import { grantId } from '../service/resolve';
@@ -15,6 +15,7 @@ import { isAway, waitUntil } from '../service/waiting';
 import type { KeptCredential } from '../state/kept-credentials';
 import { progress } from '../terminal/progress';
 import { visible } from '../terminal/visible';
+import { hasEnded } from './ended';
 
 export function addExecCommand(program: Command, act: Act): void {
   program
@@ -43,9 +44,10 @@ async function exec(context: Context, _: object, text: string, command: string[]
   const now = (): number => clock.certainly() + (clock.isKnown ? 0 : held.credential.aheadMs);
   if (Date.parse(held.credential.endsAt) <= now()) {
     kept.forget(held.id);
-    throw ended(context, held.credential.entitlement);
+    throw hasEnded(context, held.credential);
   }
-  if (held.away) terminal.note('The service does not answer; going on with what was picked up before.');
+  if (held.away && !terminal.json)
+    terminal.note('The service does not answer; going on with what was picked up before.');
   const restore = rememberTerminal(terminal);
   try {
     const outcome = await runChild({
@@ -63,14 +65,11 @@ async function exec(context: Context, _: object, text: string, command: string[]
     if (outcome.ended === undefined) return outcome.code;
     kept.forget(held.id);
     restore();
-    const { notePaint } = terminal;
-    terminal.note(
-      `${notePaint('yellow', '!')} ${visible(held.credential.entitlement)} has ended (${visible(outcome.ended)}), and the command with it.`,
-    );
+    sayEnded(context, held.credential, outcome.ended);
     return EXIT.grantEnded;
   } catch (error) {
     if (!(error instanceof CannotRun)) throw error;
-    report(terminal, error, now());
+    report(context, error);
     return error.exitCode;
   }
 }
@@ -102,14 +101,14 @@ async function ready(context: Context, grant: GrantLife): Promise<GrantLife> {
       );
   if (made.state === 'active') return made;
   connection.kept.forget(made.id);
-  throw ended(context, made.entitlement);
+  throw hasEnded(context, made);
 }
 
-function ended(context: Context, entitlement: string): Failure {
-  return new Failure({
-    kind: 'conflict',
-    code: 'cli.grant_ended',
-    message: `the grant on ${entitlement} has ended`,
-    advice: `Ask again: \`${context.suggest(`request ${entitlement}`)}\`.`,
-  });
+function sayEnded(context: Context, { entitlement, endsAt }: KeptCredential, endReason: string): void {
+  const { terminal } = context;
+  const grant = { entitlement, endsAt, endReason };
+  if (terminal.json) return void report(context, hasEnded(context, grant));
+  terminal.note(
+    `${terminal.notePaint('yellow', '!')} ${visible(entitlement)} has ended (${visible(endReason)}), and the command with it.`,
+  );
 }

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import type { Context } from '../context';
+import { EXIT } from '../exit-codes';
 import { Interrupted, ProblemReply, UsageError } from '../failure';
 import type { Act } from '../act';
 import { pickUp, replaceCredential } from '../service/credentials';
-import { eitherId, grantId } from '../service/resolve';
+import { eitherId, grantId, grantIdPast } from '../service/resolve';
 import type { AccessRequest, Grant, GrantLife, PickedUp } from '../service/shapes';
 import { isAway, unlessAway, waitUntil } from '../service/waiting';
 import { untilInterrupted, watch } from '../terminal/live';
@@ -11,6 +12,8 @@ import { progress } from '../terminal/progress';
 import { pairs, table } from '../terminal/table';
 import { clockTime, relative } from '../terminal/times';
 import { visible, visibleLines } from '../terminal/visible';
+import { hadEnded } from './ended';
+import { retryWords } from './failure-words';
 import { grantLifeWords, requestLifeWords } from './life';
 import { listOptions, parseLimit, type ListOptions } from './list-options';
 import { endWords, grantStateCell, short } from './words';
@@ -49,21 +52,28 @@ export function addGrantCommands(program: Command, act: Act): void {
   program
     .command('done')
     .description('give a grant back before it ends')
-    .argument('<grant>', GRANT)
+    .argument('<grant>', 'its id, the beginning of it, or target/entitlement for your live or else newest grant')
+    .addHelpText('after', endedBefore('given back'))
     .action(act<[string]>(done));
   program
     .command('revoke')
     .description("end somebody's grant now")
     .argument('<grant>', 'its id, or the beginning of it')
+    .addHelpText('after', endedBefore('revoked'))
     .action(act<[string]>(revoke));
 }
+
+const endedBefore = (done: string): string => `
+Ends with ${EXIT.ok} as soon as the end is decided, and says whether it is proven; also when it was ${done} before.
+Ends with ${EXIT.conflict}, and says how it had ended, when it had ended in any other way.`;
 
 async function grants(context: Context, options: GrantsOptions): Promise<void> {
   const { api, signal, terminal } = context;
   const limit = parseLimit(options);
   const query = { ...(options.all !== true && { state: 'live' }), ...(options.mine === true && { mine: true }) };
   const look = (): Promise<Grant[]> => api.all<Grant>('/v1/grants', query, limit);
-  const draw = (items: readonly Grant[]): string[] => grantTable(items, context);
+  const none = options.all === true ? 'No grants.' : 'No live grants. With --all: those that have ended, too.';
+  const draw = (items: readonly Grant[]): string[] => (items.length === 0 ? [none] : grantTable(items, context));
   if (options.watch !== true) {
     const items = await look();
     return terminal.show({ items }, () => draw(items));
@@ -81,7 +91,6 @@ async function grants(context: Context, options: GrantsOptions): Promise<void> {
 }
 
 function grantTable(items: readonly Grant[], { api, terminal }: Context): string[] {
-  if (items.length === 0) return ['No grants.'];
   const now = api.now();
   return table(
     [
@@ -138,7 +147,9 @@ async function credential(context: Context, { replace }: { replace?: boolean }, 
       ? progress(terminal, 'replacing the credential', () => replaceCredential(context.connection, id, context.signal))
       : pickUp(context.connection, id)
   ).catch((error: unknown) => {
-    if (context.connection.kept.find(id) && !terminal.json)
+    if (error instanceof Interrupted && replace === true && !terminal.json)
+      terminal.note(`It is being replaced; the new one waits for you: ${context.suggest(`credential ${short(id)}`)}`);
+    else if (context.connection.kept.find(id) && !terminal.json)
       terminal.note(`What was picked up is kept here: ${context.suggest(`exec ${short(id)} -- <command>`)} uses it.`);
     throw error;
   });
@@ -164,10 +175,11 @@ function credentialWords({ terminal, now }: Context, { fields, endsAt }: PickedU
 
 async function done(context: Context, _: object, text: string): Promise<void> {
   const { api, connection } = context;
-  const id = await grantId(api, text, 'mine');
+  const id = await grantIdPast(api, text);
   const grant = await api.post<GrantLife>(`/v1/grants/${id}/release`);
   connection.kept.forget(id);
-  await sayEnd(context, grant, `${visible(grant.entitlement)} is given back`);
+  if (grant.endReason !== 'released') throw hadEnded(context, grant, 'nothing was given back');
+  await sayEnd(context, grant, `${visible(grant.entitlement)} was given back`);
 }
 
 async function revoke(context: Context, _: object, text: string): Promise<void> {
@@ -175,18 +187,20 @@ async function revoke(context: Context, _: object, text: string): Promise<void> 
   const { api } = context;
   const id = await grantId(api, text, 'any');
   const grant = await api.post<GrantLife>(`/v1/grants/${id}/revocation`);
-  await sayEnd(context, grant, `${visible(grant.entitlement)} of ${visible(grant.holder.name)} is revoked`);
+  if (grant.endReason !== 'revoked') throw hadEnded(context, grant, 'nothing was revoked');
+  await sayEnd(context, grant, `${visible(grant.entitlement)} of ${visible(grant.holder.name)} was revoked`);
 }
 
 /** Its end is decided; whether it is proven a moment is waited for. */
 async function sayEnd(context: Context, grant: GrantLife, what: string): Promise<void> {
   const { api, signal, terminal } = context;
-  const { evidence: _, ...ended } = await progress(terminal, `${what}; ending it at the target`, () =>
+  const { evidence: _, ...ended } = await progress(terminal, 'ending it at the target', (say) =>
     waitUntil<GrantLife>({
       api,
       signal,
       path: `/v1/grants/${grant.id}`,
       until: ({ state }) => state === 'ended' || state === 'stuck',
+      seen: (seen) => say(['ending it at the target', ...retryWords(seen?.retry)].join('; ')),
       everyMs: 250,
       patienceMs: PROOF_MS,
     }).catch((error: unknown) => {
@@ -195,13 +209,14 @@ async function sayEnd(context: Context, grant: GrantLife, what: string): Promise
       throw error;
     }),
   );
+  // It may have been done before, which is said again.
+  const when = `${what} at ${clockTime(ended.endingAt ?? ended.endsAt, api.now())}`;
+  const look = context.suggest(`show ${short(grant.id)}`);
   terminal.show(ended, () => {
-    if (ended.state === 'ended')
-      return [
-        `${terminal.paint('green', '✓')} ${what}. The end is proven: ${context.suggest(`show ${short(grant.id)}`)}`,
-      ];
+    if (ended.state === 'ended') return [`${terminal.paint('green', '✓')} ${when}. The end is proven: ${look}`];
     return [
-      `${terminal.paint('yellow', '!')} ${what}, and its end is not proven yet (${ended.state}): ${context.suggest(`show ${short(grant.id)}`)}`,
+      `${terminal.paint('yellow', '!')} ${when}. Its end is not proven yet (${ended.state}): ${look}`,
+      ...retryWords(ended.retry).map((line) => `  ${line}`),
     ];
   });
 }

@@ -1,8 +1,10 @@
+import { INSTANT, wordsFor } from '../report';
 import type { AccessRequest, Evidence, Grant, GrantLife } from '../service/shapes';
 import type { Paint } from '../terminal/paint';
 import { pairs } from '../terminal/table';
 import { exactTime, lateness, relative } from '../terminal/times';
 import { visible, visibleLines } from '../terminal/visible';
+import { failureWords, retryWords } from './failure-words';
 import { decisionWords, durationWords, endingWords, grantStateCell, requestStateCell, verdictWord } from './words';
 
 type Entry = readonly [string, string | readonly string[]];
@@ -26,11 +28,29 @@ export function grantLifeWords(grant: GrantLife, paint: Paint, now: number): str
     ...life,
     '',
     ...pairs(times(grant, now), paint),
-    ...(grant.failure === null ? [] : ['', `  ${paint('red', visible(grant.failure))}`]),
+    ...troubles(grant, now, paint),
     ...(isWaiting(grant) ? ['', `  ${paint('yellow', deadlineOfTarget(grant))}`] : []),
     ...leftovers(grant, paint),
     ...grant.evidence.flatMap((each) => ['', ...evidenceWords(each, paint)]),
   ];
+}
+
+const TROUBLES = { begin: 'beginning', end: 'ending', tidy: 'tidying', replace: 'replacing' } as const;
+
+/** What does not go through, or what it did not begin for. */
+function troubles({ retry, failure, endReason, stuckAt }: GrantLife, now: number, paint: Paint): string[] {
+  const entries: Entry[] = [];
+  // A grant that got stuck carries what it got stuck for, and no longer what it did not begin for.
+  if (failure !== null && stuckAt !== null) entries.push(['got stuck', [`because ${failureWords(failure)}`]]);
+  else if (failure !== null)
+    entries.push([endReason === 'expired' ? 'failed' : 'did not begin', [`because ${failureWords(failure)}`]]);
+  if (retry) {
+    const next = retry.nextAt === null ? 'now' : `at ${exactTime(retry.nextAt)} (${relative(retry.nextAt, now)})`;
+    entries.push([TROUBLES[retry.kind], [...retryWords(retry), `trying again ${next}`]]);
+  }
+  if (entries.length === 0) return [];
+  const lines = entries.map(([name, words]) => [name, [words].flat().map((line) => paint('yellow', line))] as const);
+  return ['', ...pairs(lines, paint)];
 }
 
 const isWaiting = ({ state }: Grant): boolean => state === 'ending' || state === 'stuck';
@@ -46,7 +66,7 @@ function credentialEntry({ credential }: Grant, now: number): Entry[] {
   if (!credential) return [];
   const { version, state, pickedUpAt, pickedUpFrom } = credential;
   const words = [
-    `${visible(state.replaceAll('_', ' '))}${version > 1 ? `, the ${version - 1}. replacement` : ''}`,
+    `${visible(state.replaceAll('_', ' '))}${version > 1 ? `, replaced ${version === 2 ? 'once' : `${version - 1} times`}` : ''}`,
     ...(pickedUpAt === null
       ? []
       : [
@@ -99,10 +119,15 @@ function bodyWords(kind: Evidence['kind'], body: Evidence['body'], paint: Paint)
   if (kind === 'proof' && Array.isArray(checks)) return checks.flatMap((check: unknown) => checkWords(check, paint));
   if (kind !== 'issue' && Array.isArray(steps))
     return steps.length === 0 ? ['nothing was left to do'] : steps.map((step) => visible(step));
-  return Object.entries(body).map(
-    ([name, value]) =>
-      `${paint('dim', visible(name))} ${visible(typeof value === 'string' ? value : JSON.stringify(value))}`,
-  );
+  return pairs(
+    Object.entries(body).map(([name, value]) => [wordsFor(name), visible(valueWords(value))] as const),
+    paint,
+  ).map((line) => line.trimStart());
+}
+
+function valueWords(value: unknown): string {
+  if (typeof value !== 'string') return JSON.stringify(value);
+  return INSTANT.test(value) ? exactTime(value) : value;
 }
 
 function checkWords(check: unknown, paint: Paint): string[] {

@@ -60,7 +60,7 @@ async function reload({ api, terminal }: Context): Promise<void> {
 }
 
 async function explain(
-  { api, terminal }: Context,
+  { api, asTyped, terminal }: Context,
   options: { for: string; identity?: string },
   entitlement: string,
 ): Promise<number> {
@@ -73,7 +73,7 @@ async function explain(
     durationSeconds,
     ...identity,
   });
-  terminal.show(explanation, () => explanationWords(explanation, terminal.paint));
+  terminal.show(explanation, () => explanationWords(explanation, terminal.paint, asTyped));
   return explanation.verdict.allowed ? EXIT.ok : EXIT.refused;
 }
 
@@ -84,7 +84,11 @@ const OUTCOMES = {
   error: 'could not be evaluated',
 } as const;
 
-function explanationWords({ verdict, policies }: Explanation, paint: Context['terminal']['paint']): string[] {
+function explanationWords(
+  { verdict, policies }: Explanation,
+  paint: Context['terminal']['paint'],
+  asTyped: Context['asTyped'],
+): string[] {
   const lines = policies
     // What is about something else says nothing to anybody, unless nothing else is there.
     .filter(({ outcome }, _, all) => outcome !== 'scope' || all.every((each) => each.outcome === 'scope'))
@@ -104,7 +108,7 @@ function explanationWords({ verdict, policies }: Explanation, paint: Context['te
     ? [`${paint('green', '✓')} This may be asked for.`]
     : [
         `${paint('red', '✗')} ${visible(verdict.refusal.message)}`,
-        ...(verdict.refusal.advice === undefined ? [] : [`  ${visible(verdict.refusal.advice)}`]),
+        ...(verdict.refusal.advice === undefined ? [] : [`  ${visible(asTyped(verdict.refusal.advice))}`]),
       ];
   return [...head, ...lines];
 }

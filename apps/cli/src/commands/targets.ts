@@ -110,10 +110,10 @@ async function show({ api, terminal }: Context, _: object, name: string): Promis
 
 const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
-async function check({ api, terminal }: Context, _: object, name: string): Promise<number> {
+async function check({ api, asTyped, terminal }: Context, _: object, name: string): Promise<number> {
   const path = `/v1/targets/${parseName(name)}/checks`;
   const report = await progress(terminal, `checking ${name}`, () => api.post<CheckReport>(path));
-  terminal.show(report, () => checkWords(terminal, name, report));
+  terminal.show(report, () => checkWords(terminal, name, report).map(asTyped));
   return report.ok ? EXIT.ok : EXIT.found;
 }
 

@@ -1,6 +1,6 @@
 import { Failure, UsageError } from '../failure';
 import type { Api } from './api';
-import type { AccessRequest, Grant } from './shapes';
+import { isOver, type AccessRequest, type Grant } from './shapes';
 
 const WHOLE = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const PREFIX = /^[0-9a-f][0-9a-f-]{3,35}$/;
@@ -20,13 +20,19 @@ function parseId(text: string): string {
 
 /** The id of a grant: an id, its beginning, or `target/entitlement` for the one live grant of mine. */
 export async function grantId(api: Api, text: string, whose: 'mine' | 'any'): Promise<string> {
-  if (isEntitlement(text)) return liveGrantOn(api, text);
+  if (isEntitlement(text)) return usableGrantOn(api, text);
   const id = parseId(text);
   if (WHOLE.test(id)) return id;
   const mine = whose === 'mine' ? { mine: true } : {};
   // Those that live are few, and most often meant.
   const live = matching(await api.all<Grant>('/v1/grants', { ...mine, state: 'live' }), id);
-  return only(live.length > 0 ? live : matching(await api.all<Grant>('/v1/grants', mine), id), text, 'grant');
+  const noun = whose === 'mine' ? 'grant of yours' : 'grant';
+  return only(live.length > 0 ? live : matching(await api.all<Grant>('/v1/grants', mine), id), text, noun);
+}
+
+/** The same, where one that has ended will do: the newest of mine on an entitlement, when none of them lives. */
+export async function grantIdPast(api: Api, text: string): Promise<string> {
+  return isEntitlement(text) ? newestGrantOn(api, text) : grantId(api, text, 'mine');
 }
 
 /** The id of a request: an id or its beginning. */
@@ -42,7 +48,7 @@ export async function requestId(api: Api, text: string, box?: 'mine' | 'inbox'):
 
 /** A grant or a request, whichever has the id. */
 export async function eitherId(api: Api, text: string): Promise<{ kind: 'grant' | 'request'; id: string } | string> {
-  if (isEntitlement(text)) return { kind: 'grant', id: await liveGrantOn(api, text) };
+  if (isEntitlement(text)) return { kind: 'grant', id: await newestGrantOn(api, text) };
   const id = parseId(text);
   if (WHOLE.test(id)) return id;
   const grants = matching(await api.all<Grant>('/v1/grants'), id).map((grant) => ({
@@ -62,24 +68,38 @@ export async function eitherId(api: Api, text: string): Promise<{ kind: 'grant' 
   return found[0] ?? id;
 }
 
-async function liveGrantOn(api: Api, entitlement: string): Promise<string> {
-  const live = await api.all<Grant>('/v1/grants', { mine: true, state: 'live' });
-  const on = live.filter((grant) => grant.entitlement === entitlement);
-  // One that ends is of no use to somebody who has another.
-  const usable = on.filter(({ state }) => state !== 'ending' && state !== 'stuck');
-  const candidates = usable.length > 0 ? usable : on;
-  if (candidates.length === 0)
+async function usableGrantOn(api: Api, entitlement: string): Promise<string> {
+  const found = await liveGrantOn(api, entitlement);
+  if (found === undefined)
     throw new Failure({
       kind: 'not_found',
       code: 'cli.no_live_grant',
       message: `you have no live grant on ${entitlement}`,
       advice: `Ask for one: \`curfew request ${entitlement}\`.`,
     });
-  return only(
-    candidates.map(({ id }) => id),
-    entitlement,
-    'grant',
-  );
+  return found;
+}
+
+async function newestGrantOn(api: Api, entitlement: string): Promise<string> {
+  const live = await liveGrantOn(api, entitlement);
+  if (live !== undefined) return live;
+  for await (const { id, entitlement: on } of api.each<Grant>('/v1/grants', { mine: true }))
+    if (on === entitlement) return id;
+  throw new Failure({
+    kind: 'not_found',
+    code: 'cli.no_grant',
+    message: `you have never had a grant on ${entitlement}`,
+    advice: '`curfew grants --all --mine` shows those that you had.',
+  });
+}
+
+async function liveGrantOn(api: Api, entitlement: string): Promise<string | undefined> {
+  const live = await api.all<Grant>('/v1/grants', { mine: true, state: 'live' });
+  const on = live.filter((grant) => grant.entitlement === entitlement);
+  // One that ends is of no use to somebody who has another.
+  const usable = on.filter(({ state }) => !isOver(state));
+  const ids = (usable.length > 0 ? usable : on).map(({ id }) => id);
+  return ids.length === 0 ? undefined : only(ids, entitlement, 'grant of yours');
 }
 
 const matching = (items: readonly { id: string }[], prefix: string): string[] =>
@@ -91,10 +111,10 @@ function only(ids: readonly string[], text: string, noun: string): string {
     throw new Failure({
       kind: 'not_found',
       code: 'cli.no_such_id',
-      message: `no ${noun} of yours begins with ${text}`,
-      advice: 'The lists show what there is; a whole id finds what they do not reach.',
+      message: `no ${noun} begins with ${text}`,
+      advice: 'The lists show what you may see; a whole id finds what they do not reach.',
     });
   if (others.length > 0)
-    throw new UsageError(`${ids.length} of them begin with ${text}`, `Say which: ${ids.slice(0, 5).join(', ')}.`);
+    throw new UsageError(`there are ${ids.length} for ${text}`, `Say which: ${ids.slice(0, 5).join(', ')}.`);
   return first;
 }

@@ -15,8 +15,6 @@ export class Session {
   constructor(
     private readonly folder: PrivateFolder,
     private readonly http: Http,
-    /** What to type to sign in. */
-    private readonly login: string,
   ) {
     this.#file = new SignInFile(folder);
   }
@@ -28,7 +26,7 @@ export class Session {
   /** @throws NotSignedIn */
   accessToken(): Secret<string> {
     const stored = this.#file.read();
-    if (!stored) throw new NotSignedIn('you are not signed in', this.login);
+    if (!stored) throw new NotSignedIn('you are not signed in');
     return stored.accessToken;
   }
 
@@ -41,7 +39,7 @@ export class Session {
   async renew(stale: Secret<string>): Promise<Secret<string>> {
     return withLock(this.folder, LOCK, async () => {
       const stored = this.#file.read();
-      if (!stored) throw new NotSignedIn('you are not signed in', this.login);
+      if (!stored) throw new NotSignedIn('you are not signed in');
       if (stored.accessToken.reveal() !== stale.reveal()) return stored.accessToken;
       const renewed = await this.#refresh(stored);
       this.#file.write(renewed);
@@ -66,7 +64,7 @@ export class Session {
     } catch (error) {
       if (!(error instanceof ProblemReply) || error.kind !== 'unauthenticated') throw error;
       this.#file.remove();
-      throw new NotSignedIn('your sign-in has ended', this.login);
+      throw new NotSignedIn('your sign-in has ended');
     }
   }
 }

@@ -1,7 +1,7 @@
 import { ProblemReply } from '../failure';
 import { NotPrivate, PrivateFolder } from '../state/private-files';
 import { KeptCredentials } from '../state/kept-credentials';
-import type { Connection } from './connection';
+import type { Api } from './api';
 import { ServerClock } from './server-clock';
 import { isOver } from './shapes';
 
@@ -28,11 +28,11 @@ export class Upkeep {
     });
   }
 
-  async finish({ api, http }: Pick<Connection, 'api' | 'http'>): Promise<void> {
+  async finish(api: Pick<Api, 'getWhile'>, clock: ServerClock): Promise<void> {
     if (!this.#hasHeard) return;
     const signal = AbortSignal.timeout(PATIENCE_MS);
     const unheardOf = unlessNotPrivate(() => {
-      this.kept.forgetExpired(() => http.clock.certainly());
+      this.kept.forgetExpired(() => clock.certainly());
       return this.kept.ids().filter((id) => !this.#heardOf.has(id));
     });
     await Promise.all(
