@@ -76,6 +76,7 @@ export class FakeTarget extends Provider {
       const password = randomBytes(18).toString('base64url');
       await step(() => system.put(name, { password, right, endsAt: order.endsAt }));
       await step(() => system.login(name, password).leave());
+      if (await step(() => letsIn(system, name, new Secret('wrong')))) throw new TargetInvalid('asks_for_no_password');
       const credential: Credential = {
         fields: { username: name, password },
         environment: { FAKE_USER: name, FAKE_PASSWORD: password },
@@ -201,10 +202,15 @@ const startsCheck = (starts: number): ProofCheck => ({
 
 function loginCheck(system: FakeSystem, name: string, copy: Secret<Credential>): ProofCheck {
   const check = 'the password that was handed out is refused';
+  const alive = letsIn(system, name, new Secret(copy.reveal().fields['password'] ?? ''));
+  return { check, verdict: alive ? 'alive' : 'ended', answer: alive ? 'logged in' : 'refused' };
+}
+
+function letsIn(system: FakeSystem, name: string, password: Secret<string>): boolean {
   try {
-    system.login(name, copy.reveal().fields['password'] ?? '').leave();
-    return { check, verdict: 'alive', answer: 'logged in' };
+    system.login(name, password.reveal()).leave();
+    return true;
   } catch {
-    return { check, verdict: 'ended', answer: 'refused' };
+    return false;
   }
 }

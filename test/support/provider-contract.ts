@@ -20,6 +20,8 @@ export interface ContractSubject {
   readonly refused: TargetAccess;
   /** A target at which nobody answers. */
   readonly unreachable: TargetAccess;
+  /** A target at which any password opens, and what to ask for there. */
+  readonly trusting: { readonly target: TargetAccess; readonly entitlement: EntitlementConfig };
   /** The same target for one call, over a line that breaks after so many steps: the last one arrives, its answer does not. */
   interrupted(steps: number): Promise<TargetAccess>;
   /** Logs in with what was handed over. @throws when the target refuses */
@@ -79,6 +81,15 @@ export function describeProviderContract(name: string, start: () => Promise<Cont
       expect(await works(credential)).toBe(true);
       await subject.reach(endsAt);
       expect(await works(credential)).toBe(provider.ending.enforcedBy === 'curfew');
+    });
+
+    it('issue: a target that lets in whoever has a wrong password is refused as invalid', async () => {
+      const { target, entitlement } = subject.trusting;
+      const order = await anOrder({ entitlement });
+      const refusal = { kind: 'invalid', code: 'target.asks_for_no_password' };
+      await expect(provider.issue(target, order)).rejects.toMatchObject(refusal);
+      await provider.end(target, order.grant);
+      expect((await provider.prove(target, order.grant)).verdict).toBe('ended');
     });
 
     it('issue: nothing is made when the fence refuses', async () => {

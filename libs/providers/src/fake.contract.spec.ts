@@ -7,11 +7,14 @@ async function start(): Promise<ContractSubject> {
   const now = (): Date => new Date(Date.UTC(2030, 0, 1) + ahead);
   const provider = new FakeTarget(now);
   provider.system('far').away = true;
+  provider.system('trusting').takesAnyPassword = true;
   const target = provider.access();
+  const entitlement = { name: 'read', config: { right: 'read' } };
   return {
     provider,
     target,
-    entitlement: { name: 'read', config: { right: 'read' } },
+    entitlement,
+    trusting: { target: provider.access('trusting'), entitlement },
     refused: { ...target, password: new Secret('not the password') },
     unreachable: provider.access('far'),
     interrupted: async (steps) => provider.access('main', { breaksAfter: steps }),

@@ -1,7 +1,8 @@
 import { escapeIdentifier as quoted } from 'pg';
 import type { CheckFinding } from '../provider';
+import { askedInTheClear } from './check-logins';
 import type { Checkup } from './checkup';
-import { sqlState } from './postgres.errors';
+import { isTooWeak, sqlState } from './postgres.errors';
 import type { Session } from './session';
 import { SAFE_CREATEROLE } from './versions';
 
@@ -67,6 +68,7 @@ async function oneDatabase(checkup: Checkup, database: Database): Promise<CheckF
     );
     return [...findings, ...inside];
   } catch (error) {
+    if (isTooWeak(error)) return [...findings, askedInTheClear(database.name, 'our account')];
     return [
       ...findings,
       { kind: 'wrong', message: `our account could not enter ${name} (${sqlState(error) ?? 'no answer'})` },

@@ -21,8 +21,9 @@ export async function loginFindings({ account, entitlements }: Checkup): Promise
       findings.push(trusting(database, 'lets our account in with a wrong password'));
     if (!entitlements.some((entitlement) => entitlement.database === database)) continue;
     const grants = await tryLogin({ ...probe, username: aGrantNobodyHas() }, budget);
-    if (grants.verdict !== 'denied' && grants.verdict !== 'unclear')
+    if (['accepted', 'not_into_database', 'no_login'].includes(grants.verdict))
       findings.push(trusting(database, 'asks the roles of grants for no password'));
+    if (grants.verdict === 'too_weak') findings.push(askedInTheClear(database, 'the roles of grants'));
     if (sqlState(grants.error) === SQLSTATE.invalidAuthorization && grants.verdict === 'unclear')
       findings.push({
         kind: 'wrong',
@@ -32,6 +33,15 @@ export async function loginFindings({ account, entitlements }: Checkup): Promise
   }
   return findings;
 }
+
+/** Found by all who cannot enter a database for it: a check of its own for what `pg_hba.conf` says of it. */
+export const askedInTheClear = (database: string, whom: 'our account' | 'the roles of grants'): CheckFinding => ({
+  kind: 'wrong',
+  message:
+    `the server asks ${whom} for the password in the clear, or for an MD5 hash of it (database ${quoted(database)}): ` +
+    'without TLS whoever sits between could take it, so it is not sent',
+  remedy: 'scram-sha-256 instead of password or md5 in pg_hba.conf; then SELECT pg_reload_conf();',
+});
 
 const aGrantNobodyHas = (): string => objectName({ installation: '00000000', grantId: randomUUID() });
 

@@ -4,9 +4,9 @@ import type { Account } from './account';
 import { accountFindings, readServer } from './check-account';
 import { databaseFindings } from './check-databases';
 import { groupFindings } from './check-groups';
-import { loginFindings } from './check-logins';
+import { askedInTheClear, loginFindings } from './check-logins';
 import { ownerFindings } from './check-objects-owner';
-import { sqlState, translated } from './postgres.errors';
+import { isTooWeak, sqlState, translated } from './postgres.errors';
 import { postgresEntitlement } from './postgres.schemas';
 
 /** Findings never throw: what cannot be looked at is a finding too. */
@@ -29,7 +29,8 @@ export async function check(
       }
     });
   } catch (error) {
-    findings.push(failureFinding(error));
+    const { database } = account.connection;
+    findings.push(isTooWeak(error) ? askedInTheClear(database, 'our account') : failureFinding(error));
   }
   const ok = findings.every(({ kind }) => kind === 'notice');
   return { ok, ...(version !== undefined && { version }), findings };

@@ -1,12 +1,12 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
-import { Secret } from '@app/kernel';
+import { Secret, type AppError } from '@app/kernel';
 import { scramVerifier } from '@app/platform';
 import { TargetInvalid, TargetUnavailable } from '../provider.errors';
 import { objectName, type Issued, type IssueOrder } from '../provider';
 import { connectionNames, cutOffStarts, serverIdentity, type Account } from './account';
 import { credentialOf } from './credential';
 import { excessOfGroup } from './group-roles';
-import { tryLogin } from './login';
+import { tryLogin, type LoginAnswer } from './login';
 import { mayPass } from './postgres.errors';
 import { postgresEntitlement, type PostgresEntitlement } from './postgres.schemas';
 import { randomPassword } from './password';
@@ -29,7 +29,7 @@ interface Ground {
   readonly group: boolean;
 }
 
-/** Makes the grant's role, or gives the one that is there a new password, and tests that it can log in. */
+/** Makes the grant's role, or gives the one that is there a new password, and tests that it, and nothing else, opens. */
 export async function issue(account: Account, order: IssueOrder): Promise<Issued> {
   const name = objectName(order.grant);
   const entitlement = postgresEntitlement.parse(order.entitlement.config);
@@ -106,21 +106,37 @@ function roleStatement({ name, endsAt, entitlement, verifier }: Wanted, exists: 
   return `CREATE ROLE ${role} NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT ${settings}`;
 }
 
-/** @returns what the server answered, for the receipt */
-async function testLogin(account: Account, { name, entitlement }: Wanted, password: string): Promise<string> {
+type LoginTest = Readonly<Record<'loginTest' | 'wrongPassword', string>>;
+
+/**
+ * The right password opens, and a wrong one does not: where any is taken, a password that is handed over and ends with the
+ * grant says nothing about who gets in.
+ *
+ * @returns what the server answered, for the receipt
+ */
+async function testLogin(account: Account, { name, entitlement }: Wanted, password: string): Promise<LoginTest> {
   const { connection, budget } = account;
   const { database } = entitlement;
-  const attempt = { connection, database, username: name, password: new Secret(password), applicationName: name };
-  const { verdict, words, error } = await tryLogin(attempt, budget);
-  if (verdict === 'accepted') return words;
-  if (verdict === 'unclear' && mayPass(error)) throw new TargetUnavailable('login_not_tested', error);
-  throw new TargetInvalid('login_refused', error, { database, answer: words });
+  const attempt = (word: string): Promise<LoginAnswer> =>
+    tryLogin({ connection, database, username: name, password: new Secret(word), applicationName: name }, budget);
+  const right = await attempt(password);
+  if (right.verdict !== 'accepted') throw notTested(right, { database });
+  const wrong = await attempt(randomPassword());
+  if (wrong.verdict === 'denied') return { loginTest: right.words, wrongPassword: wrong.words };
+  if (wrong.verdict === 'unclear' || wrong.verdict === 'too_weak') throw notTested(wrong, { database });
+  throw new TargetInvalid('asks_for_no_password', wrong.error, { database, answer: wrong.words });
+}
+
+function notTested({ verdict, words, error }: LoginAnswer, { database }: { database: string }): AppError {
+  if (verdict === 'too_weak') return new TargetInvalid('authentication_too_weak', error, { database });
+  if (verdict === 'unclear' && mayPass(error)) return new TargetUnavailable('login_not_tested', error);
+  return new TargetInvalid('login_refused', error, { database, answer: words });
 }
 
 function receiptOf(
   { name, endsAt, entitlement }: Wanted,
   ground: Ground & { server: string },
-  tested: string,
+  tested: LoginTest,
 ): Issued['receipt'] {
   return {
     role: name,
@@ -131,6 +147,6 @@ function receiptOf(
     server: ground.server,
     targetClock: ground.clock,
     made: ground.exists ? 'new password on the same role' : 'new role',
-    loginTest: tested,
+    ...tested,
   };
 }

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { Secret } from '@app/kernel';
 import type { Budget } from './budget';
-import { SQLSTATE, sqlState } from './postgres.errors';
+import { isTooWeak, SQLSTATE, sqlState } from './postgres.errors';
 import type { PostgresConnection } from './postgres.schemas';
 import { Session } from './session';
 
@@ -20,9 +20,10 @@ export interface LoginAttempt {
  * - `denied`: this password opens nothing (the answers that count are listed in docs/providers/postgres.md)
  * - `no_login`: the server was content with the password, or asked for none, and then found no such role or one that may
  *   not log in
+ * - `too_weak`: the server wants the password in a form in which it could be taken on the way, and was not sent it
  * - `unclear`: the answer says nothing about the password
  */
-export type LoginVerdict = 'accepted' | 'not_into_database' | 'denied' | 'no_login' | 'unclear';
+export type LoginVerdict = 'accepted' | 'not_into_database' | 'denied' | 'no_login' | 'too_weak' | 'unclear';
 
 export interface LoginAnswer {
   readonly verdict: LoginVerdict;
@@ -43,6 +44,7 @@ export async function tryLogin(attempt: LoginAttempt, budget: Budget): Promise<L
 }
 
 function judge(error: unknown): LoginAnswer {
+  if (isTooWeak(error)) return { verdict: 'too_weak', words: 'asked for the password in the clear; not sent' };
   const code = sqlState(error);
   if (code === undefined) return { verdict: 'unclear', words: 'no answer' };
   // By then the password was checked and the role may log in: the refusals come in this order.

@@ -10,6 +10,14 @@ import { PostgresProvider } from './postgres.provider';
 async function start(binaries?: string): Promise<ContractSubject> {
   const server = await TargetServer.start(binaries);
   const target = await aPostgresTarget(server);
+  // What pg_hba.conf of the test's server is open to.
+  const [trusting, { admin, reader }] = ['trusting', target];
+  await server.sql(
+    'postgres',
+    `CREATE DATABASE ${trusting}`,
+    `REVOKE ALL ON DATABASE ${trusting} FROM PUBLIC`,
+    `GRANT CONNECT ON DATABASE ${trusting} TO ${admin}, ${reader}`,
+  );
   const lines: FragileLine[] = [];
   const { access, connection } = target;
   const now = async (): Promise<Date> => {
@@ -22,6 +30,7 @@ async function start(binaries?: string): Promise<ContractSubject> {
     entitlement: target.read,
     refused: { connection, password: new Secret('not the password') },
     unreachable: { connection: { ...connection, port: 1 }, password: access.password },
+    trusting: { target: access, entitlement: { name: 'read', config: { database: trusting, groupRole: reader } } },
     interrupted: async (steps) => {
       const line = await FragileLine.to(server, steps);
       lines.push(line);

@@ -35,6 +35,11 @@ const PASSES = /^(08|53|57P|58|40)/;
 const PASSING = new Set(['57014', SQLSTATE.lockNotAvailable, '55006', '25P03', '25P04']);
 const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|HOSTNAME_MISMATCH)/;
 
+/** Whether it was us who hung up, on a server that wanted a password without protection. */
+export function isTooWeak(error: unknown): boolean {
+  return error instanceof ConnectionFailed && error.cause instanceof AuthenticationTooWeak;
+}
+
 /** The server's answer, when the error is one: its SQLSTATE. */
 export function sqlState(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError ? error.code : undefined;
@@ -53,6 +58,7 @@ export function mayPass(error: unknown): boolean {
  */
 export function translated(error: unknown): unknown {
   if (error instanceof ConnectionFailed) {
+    if (isTooWeak(error)) return new TargetInvalid('authentication_too_weak', error.cause);
     return mayPass(error)
       ? new TargetUnavailable('no_connection', error.cause)
       : new TargetInvalid('peer_not_trusted', error.cause);

@@ -56,7 +56,8 @@ describe('the line to a PostgreSQL target', () => {
     ]) {
       const { port, close } = await aServerThatSays(request, received);
       await expect(provider.list(over({ port }), '5eedc0de')).rejects.toMatchObject({
-        code: 'target.peer_not_trusted',
+        kind: 'invalid',
+        code: 'target.authentication_too_weak',
       });
       await close();
     }

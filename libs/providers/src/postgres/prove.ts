@@ -130,6 +130,7 @@ const MEANING: Readonly<Record<LoginVerdict, (catalogue: Proof['verdict']) => Pr
   not_into_database: () => 'alive',
   denied: onlyWith,
   no_login: onlyWith,
+  too_weak: () => 'unknown',
   unclear: () => 'unknown',
 };
 
