@@ -14,20 +14,24 @@ export class Person {
   readonly profile: string;
   readonly #clone: Clone;
   readonly #environment: NodeJS.ProcessEnv;
+  readonly #signal: AbortSignal | undefined;
 
-  constructor(clone: Clone, profile: string, environment: NodeJS.ProcessEnv) {
+  /** @param signal ends what runs, when nobody waits for it any more */
+  constructor(clone: Clone, profile: string, environment: NodeJS.ProcessEnv, signal?: AbortSignal) {
     this.#clone = clone;
     this.profile = profile;
     this.#environment = environment;
+    this.#signal = signal;
   }
 
   /** Signs in through the device flow; the demo plays the browser. */
   async signIn(password: string, account = this.profile): Promise<void> {
     const login = spawn(this.#command, this.#words(['login']), {
-      env: this.#environment,
+      ...this.#options,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const ended = new Promise<number | null>((resolve, reject) => login.once('error', reject).once('close', resolve));
+    ended.catch(() => undefined); // heard when it is asked for
     login.stdout.resume();
     for await (const line of createInterface({ input: login.stderr })) {
       const address = /https?:\/\/\S+/.exec(line)?.[0];
@@ -52,10 +56,14 @@ export class Person {
   /** Runs a command for a person to read, without a terminal. */
   plain(...words: string[]): Promise<Outcome> {
     return new Promise((resolve) => {
-      execFile(this.#command, this.#words(words), { env: this.#environment }, (error, out, said) => {
+      execFile(this.#command, this.#words(words), this.#options, (error, out, said) => {
         resolve({ code: error ? Number(error.code ?? 1) : 0, out, said });
       });
     });
+  }
+
+  get #options(): { env: NodeJS.ProcessEnv; signal?: AbortSignal } {
+    return { env: this.#environment, ...(this.#signal && { signal: this.#signal }) };
   }
 
   get #command(): string {
