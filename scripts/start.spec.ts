@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, readdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -285,10 +285,13 @@ describe('npm start', () => {
 
   it('started while something else has the folder, waits a moment and says so', async () => {
     const clone = aClone();
-    mkdirSync(clone.home);
+    const dead = await clone.started();
+    dead.child.kill('SIGKILL');
+    await dead.ended;
     const lock = tryLock(join(clone.home, 'lock'));
     const running = clone.run('start.ts');
     expect(await running.ended).toBe(1);
+    expect(running.output).not.toContain(`process ${dead.child.pid}`);
     expect(running.output).toContain(`another process is at work in ${clone.home}`);
     expect(running.output).toContain('npm run reset');
     lock?.release();
