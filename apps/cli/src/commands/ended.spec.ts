@@ -76,6 +76,6 @@ describe('ending what has ended', () => {
     ended('revoked');
     const { code, stderr } = await desk.run(['exec', GRANT_ID, '--', 'true']);
     expect(code).toBe(6);
-    expect(stderr).toMatch(/It was revoked at [\d :-]+\. Ask again: `curfew request orders-db\/read`/);
+    expect(stderr).toMatch(/It was revoked at [\d :-]+\. Ask again: `curfew request orders-db\/read --for/);
   });
 });

@@ -1,5 +1,6 @@
 import type { Context } from '../context';
 import { Failure } from '../failure';
+import { askFor } from '../service/resolve';
 import type { Grant } from '../service/shapes';
 import { clockTime, relative } from '../terminal/times';
 import { failureWords } from './failure-words';
@@ -44,7 +45,7 @@ export function hasEnded({ api }: Context, grant: Pick<Grant, 'entitlement' | 'e
     kind: 'conflict',
     code: 'cli.grant_ended',
     message: `the grant on ${entitlement} has ended`,
-    advice: `It ${past}${when}. Ask again: \`curfew request ${entitlement}\`.`,
+    advice: `It ${past}${when}. Ask again: ${askFor(entitlement)}.`,
     ...(id !== undefined && { details: { grant: { id, state, endReason, endingAt, endedAt } } }),
   });
 }

@@ -68,6 +68,10 @@ export async function eitherId(api: Api, text: string): Promise<{ kind: 'grant' 
   return found[0] ?? id;
 }
 
+/** The command that asks for it, as advice. */
+export const askFor = (entitlement: string): string =>
+  `\`curfew request ${entitlement} --for 30m --reason "…"\``;
+
 async function usableGrantOn(api: Api, entitlement: string): Promise<string> {
   const found = await liveGrantOn(api, entitlement);
   if (found === undefined)
@@ -75,7 +79,7 @@ async function usableGrantOn(api: Api, entitlement: string): Promise<string> {
       kind: 'not_found',
       code: 'cli.no_live_grant',
       message: `you have no live grant on ${entitlement}`,
-      advice: `Ask for one: \`curfew request ${entitlement}\`.`,
+      advice: `Ask for one: ${askFor(entitlement)}.`,
     });
   return found;
 }
