@@ -69,8 +69,7 @@ export async function eitherId(api: Api, text: string): Promise<{ kind: 'grant' 
 }
 
 /** The command that asks for it, as advice. */
-export const askFor = (entitlement: string): string =>
-  `\`curfew request ${entitlement} --for 30m --reason "…"\``;
+export const askFor = (entitlement: string): string => `\`curfew request ${entitlement} --for 30m --reason "…"\``;
 
 async function usableGrantOn(api: Api, entitlement: string): Promise<string> {
   const found = await liveGrantOn(api, entitlement);
