@@ -161,6 +161,9 @@ describe.each(['PostgreSQL', 'Redis'])('the path, with the queue on %s', (backen
     const [made, ...worker] = items.map(({ members }) => members).toReversed();
     expect(worker.map((event) => event['correlation'])).toEqual(worker.map(() => made!['correlation']));
     expect(service.log('api')).toContain(made!['correlation']);
+    expect(service.calls(made!['correlation']!)).toEqual([
+      expect.objectContaining({ step: 'issue', grant: grants[0]!.id, target: 'orders-db', outcome: 'done' }),
+    ]);
     await ada.run('done', grants[0]!.id);
   });
 

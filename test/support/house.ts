@@ -20,6 +20,7 @@ import {
   TargetsView,
   Warrants,
   Work,
+  type ProviderCall,
   type Asker,
 } from '@app/access';
 import { Commitments, Recorder } from '@app/audit';
@@ -92,6 +93,8 @@ export interface House {
   workerWithAnotherProofKey(): Reconciler;
   /** What did not go through in the workers, in order. */
   readonly failures: readonly unknown[];
+  /** What the workers said to the target, in order, as it is logged. */
+  readonly calls: readonly ProviderCall[];
   /** A person of the connection `test`, as they are after signing in. */
   person(subject: string, more?: { email?: string }): Promise<Asker>;
   /** A transaction as the api makes it. */
@@ -117,8 +120,11 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
   const targets = new TargetsService(judge, providers, sealer, clock);
   const operations = new Operations(worker);
   const failures: unknown[] = [];
+  const calls: ProviderCall[] = [];
   const aWorker = (ops: Operations, proof = proofSealer): Reconciler => {
-    const work = new Work(worker, ops, new Reach(worker, providers, sealer), new Recorder(worker));
+    const work = new Work(worker, ops, new Reach(worker, providers, sealer), (call) => {
+      calls.push(call);
+    });
     const warrants = new Warrants(new Judge(new PoliciesService(clock), commitments, clock));
     const activation = new Activation(work, warrants, { readable: sealer, proof });
     const reevaluation = new Reevaluation(work, warrants);
@@ -173,6 +179,7 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
     workerWithAnotherProofKey: () => aWorker(new Operations(worker), new LocalKeySealer(new Secret(randomBytes(32)))),
     anotherWorker: () => aWorker(new Operations(worker)),
     failures,
+    calls,
     person: (subject, more = {}) => aPerson(api, clock, subject, more),
     as: (asker, work) =>
       correlated(randomUUID(), () =>

@@ -78,6 +78,15 @@ export class RunningService {
     return readFileSync(join(this.clone.home, 'logs', `${name}.log`), 'utf8');
   }
 
+  /** The lines in which the worker says what it said to a target, under one correlation id. */
+  calls(correlation: string): Record<string, unknown>[] {
+    const lines = this.log('worker')
+      .split('\n')
+      .filter((line) => line.startsWith('{'));
+    const said = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    return said.filter((line) => line['msg'] === 'provider call' && line['correlation'] === correlation);
+  }
+
   /** A person with a command line, signed in. */
   async person(subject: string, profile = subject): Promise<Person> {
     const person = new Person(this.clone, profile, this.#environment);

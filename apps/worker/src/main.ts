@@ -12,7 +12,7 @@ import {
   Warrants,
   Work,
 } from '@app/access';
-import { Commitments, Recorder } from '@app/audit';
+import { Commitments } from '@app/audit';
 import {
   createLogger,
   DatabaseClock,
@@ -47,11 +47,8 @@ await starting('worker', async () => {
   const proofSealer = LocalKeySealer.fromFile(environment.PROOF_KEY_FILE);
 
   const operations = new Operations(database);
-  const work = new Work(
-    database,
-    operations,
-    new Reach(database, new ProviderRegistry(), sealer),
-    new Recorder(database),
+  const work = new Work(database, operations, new Reach(database, new ProviderRegistry(), sealer), (call) =>
+    log.info(call, 'provider call'),
   );
   const warrants = new Warrants(new Judge(new PoliciesService(clock), new Commitments(sealer), clock));
   const reconciler = new Reconciler(

@@ -83,10 +83,11 @@ export class Activation {
   }
 
   async #issue(operation: Operation, grant: Grant): Promise<Issued> {
-    const { provider, access, entitlement } = await this.work.reach.target(grant);
+    const { name, provider, access, entitlement } = await this.work.reach.target(grant);
     const ref = await this.work.reach.ref(grant.id);
     const fence = () => this.work.operations.renew(operation);
-    return this.work.holding(operation, () =>
+    const step = grant.state === 'active' ? 'replace' : 'issue';
+    return this.work.speak(operation, { name, step }, () =>
       provider.issue(access, { grant: ref, entitlement, endsAt: grant.endsAt, fence }),
     );
   }

@@ -50,12 +50,13 @@ export class Ending {
   /** @throws AppError when the target does not answer, or shows no end: it is tried again, for ever */
   async attempt(operation: Operation, grant: Grant): Promise<void> {
     await this.#withdraw(operation, grant);
-    const { provider, access } = await this.work.reach.target(grant);
+    const { name, provider, access } = await this.work.reach.target(grant);
     const ref = await this.work.reach.ref(grant.id);
-    const ended = await this.work.holding(operation, () => provider.end(access, ref));
+    const ended = await this.work.speak(operation, { name, step: 'end' }, () => provider.end(access, ref));
     const proofCopy = await this.#proofCopy(grant.id);
     const copy = proofCopy === 'broken' ? undefined : proofCopy;
-    const proof = await this.work.holding(operation, () => provider.prove(access, ref, copy));
+    const asked = { name, step: 'prove', outcome: ({ verdict }: Proof) => verdict } as const;
+    const proof = await this.work.speak(operation, asked, () => provider.prove(access, ref, copy));
     if (proof.verdict !== 'ended') throw new EndNotProven(proof);
     await this.#assertSameServer(grant.id, proof);
     const checks = proofCopy === 'broken' ? [...proof.checks, COPY_BROKEN] : proof.checks;
@@ -75,9 +76,11 @@ export class Ending {
 
   /** Removes what could not be removed when the grant ended: powerless, but there. */
   async tidy(operation: Operation, grant: Grant): Promise<void> {
-    const { provider, access } = await this.work.reach.target(grant);
+    const { name, provider, access } = await this.work.reach.target(grant);
     const ref = await this.work.reach.ref(grant.id);
-    const { steps, leftovers } = await this.work.holding(operation, () => provider.end(access, ref));
+    const { steps, leftovers } = await this.work.speak(operation, { name, step: 'end' }, () =>
+      provider.end(access, ref),
+    );
     if (leftovers.length > 0) throw new LeftoversRemain(leftovers.length);
     await this.work.commit(operation, async (tx) => {
       await Operations.finish(tx, operation);

@@ -23,6 +23,6 @@ export { TargetsService } from './targets.service';
 export { TargetsView, type TargetView } from './targets.view';
 export { VitalSigns, type Signs } from './vital-signs';
 export { Warrants } from './warrants';
-export { Reach, Work } from './work';
+export { Reach, Work, type ProviderCall } from './work';
 export { InvalidTargetFile } from './target-file';
 export { credentialMachine } from './credential.machine';

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 import { Recorder, type Act } from '@app/audit';
-import { Secret } from '@app/kernel';
+import { AppError, Secret } from '@app/kernel';
 import { Operations, Sealer, type Operation, type Transaction } from '@app/platform';
 import {
   ProviderRegistry,
@@ -14,8 +14,23 @@ import { Entitlement, Target } from './target.entity';
 /** How often a lease is renewed while the target is spoken to. */
 const RENEW_MS = 2_000;
 
+export type ProviderStep = 'issue' | 'replace' | 'end' | 'prove';
+
+/** One call of a provider and how it went, for the log: names and codes, never what was handed over. */
+export interface ProviderCall {
+  readonly operation: string;
+  readonly grant: string;
+  /** The target's name. */
+  readonly target: string;
+  readonly step: ProviderStep;
+  readonly milliseconds: number;
+  /** `done`, a proof's verdict, or the code of what went wrong. */
+  readonly outcome: string;
+}
+
 /** A grant's target as its provider takes it. */
 export interface Reached {
+  readonly name: string;
   readonly provider: Provider;
   readonly access: TargetAccess;
   readonly entitlement: EntitlementConfig;
@@ -34,6 +49,7 @@ export class Reach {
     const entitlement = await this.database.manager.findOneByOrFail(Entitlement, { id: grant.entitlementId });
     const provider = this.providers.get(target.kind);
     return {
+      name: target.name,
       provider,
       access: {
         connection: provider.connection.parse(target.connection),
@@ -50,14 +66,24 @@ export class Reach {
   }
 }
 
+interface Speech<T> extends Pick<Reached, 'name'> {
+  readonly step: ProviderStep;
+  /** What a call that went through came to; without it `done`. */
+  readonly outcome?: (result: T) => string;
+}
+
 /** The two halves of a step that touches a target: "commit the intent, act, commit the outcome". */
 export class Work {
+  readonly #recorder: Recorder;
+
   constructor(
     readonly database: DataSource,
     readonly operations: Operations,
     readonly reach: Reach,
-    private readonly recorder: Recorder,
-  ) {}
+    private readonly onCall: (call: ProviderCall) => void,
+  ) {
+    this.#recorder = new Recorder(database);
+  }
 
   /**
    * A transaction of the worker's own, under the correlation of the operation. It takes the grant before the operation, as
@@ -69,17 +95,37 @@ export class Work {
     grantId: string = operation.subjectId,
   ): Promise<T> {
     const act: Act = { actor: 'worker', channel: 'worker', correlation: operation.correlation };
-    return this.recorder.run(act, async (tx) => {
+    return this.#recorder.run(act, async (tx) => {
       await tx.query('SELECT FROM grants WHERE id = $1 FOR NO KEY UPDATE', [grantId]);
       return work(tx);
     });
   }
 
-  /** Keeps the lease while the target is spoken to. What a lost lease means is decided by the fence, not here. */
-  async holding<T>(operation: Operation, act: () => Promise<T>): Promise<T> {
+  /**
+   * Speaks to the target: keeps the lease meanwhile, and tells how it went. What a lost lease means is decided by the fence,
+   * not here.
+   */
+  async speak<T>(operation: Operation, { name, step, outcome }: Speech<T>, act: () => Promise<T>): Promise<T> {
     const timer = setInterval(() => void this.operations.renew(operation).catch(() => undefined), RENEW_MS);
+    const begunAt = performance.now();
+    const tell = (how: string): void => {
+      const milliseconds = Math.round((performance.now() - begunAt) * 10) / 10;
+      this.onCall({
+        operation: operation.id,
+        grant: operation.subjectId,
+        target: name,
+        step,
+        milliseconds,
+        outcome: how,
+      });
+    };
     try {
-      return await act();
+      const result = await act();
+      tell(outcome?.(result) ?? 'done');
+      return result;
+    } catch (error) {
+      tell(error instanceof AppError ? error.code : 'internal');
+      throw error;
     } finally {
       clearInterval(timer);
     }
