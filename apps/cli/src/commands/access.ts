@@ -95,15 +95,16 @@ async function waitForDecision(context: Context, request: AccessRequest): Promis
   const { api, signal, terminal } = context;
   if (request.state !== 'pending') return request;
   const whom = decisionWords(request).join('; ');
-  const text = `request ${short(request.id)} waits for ${whom === '' ? 'a decision' : whom}`;
+  const text = ({ lapsesAt }: AccessRequest): string =>
+    `request ${short(request.id)} (lapses ${relative(lapsesAt, api.now())}) waits for ${whom === '' ? 'a decision' : whom}`;
   try {
-    return await progress(terminal, text, (say) =>
+    return await progress(terminal, text(request), (say) =>
       waitUntil<AccessRequest>({
         api,
         signal,
         path: `/v1/requests/${request.id}`,
         until: ({ state }) => state !== 'pending',
-        seen: (seen) => say(seen ? `${text}, lapses ${relative(seen.lapsesAt, api.now())}` : AWAY),
+        seen: (seen) => say(seen ? text(seen) : AWAY),
       }),
     );
   } catch (error) {

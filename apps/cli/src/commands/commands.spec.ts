@@ -226,6 +226,19 @@ describe('approve', () => {
     });
   });
 
+  it('decides nothing when Ctrl-C comes in place of an answer, and says so', async () => {
+    const interruption = new AbortController();
+    setTimeout(() => interruption.abort(), 500);
+    const { code, stderr } = await desk.run(['approve', REQUEST_ID], { columns: 100, signal: interruption.signal });
+    expect({ code, sent: desk.service.of('POST /v1/requests/*/decisions') }).toEqual({ code: 130, sent: [] });
+    expect(stderr).toContain('Nothing was decided.');
+  });
+
+  it('answers a no with the request as it is, with --json', async () => {
+    const { code, stdout } = await desk.run(['deny', REQUEST_ID, '--json'], { columns: 100, input: 'n\n' });
+    expect({ code, request: JSON.parse(stdout) }).toMatchObject({ code: 1, request: { state: 'pending' } });
+  });
+
   it.each(['n\n', '\n', 'yess\n'])('decides nothing for the answer %j', async (input) => {
     const { code } = await desk.run(['approve', REQUEST_ID], { columns: 100, input });
     expect({ code, sent: desk.service.of('POST /v1/requests/*/decisions') }).toEqual({ code: 1, sent: [] });

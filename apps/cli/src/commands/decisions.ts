@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Context } from '../context';
 import { EXIT } from '../exit-codes';
-import { Failure } from '../failure';
+import { Failure, Interrupted } from '../failure';
 import type { Act } from '../act';
 import { requestId } from '../service/resolve';
 import type { AccessRequest } from '../service/shapes';
@@ -72,7 +72,8 @@ async function decide(context: Context, verdict: Verdict, options: { id: string;
   if (request.state !== 'pending') throw decidedBefore(request);
   if (!terminal.json) terminal.note('', ...whatWillHappen(context, request), '');
   const question = verdict === 'approve' ? 'Approve exactly this?' : 'Deny it?';
-  if (options.yes !== true && !(await confirm(terminal, question, signal))) {
+  const decides = options.yes === true || (await confirm(terminal, question, signal).catch(undecided(terminal)));
+  if (!decides) {
     if (terminal.json) terminal.document(request);
     else terminal.note('Nothing was decided.');
     return EXIT.error;
@@ -82,6 +83,14 @@ async function decide(context: Context, verdict: Verdict, options: { id: string;
   terminal.show(decided, () => [outcome(context, verdict, decided)]);
   return EXIT.ok;
 }
+
+/** Ctrl-C is no verdict. */
+const undecided =
+  (terminal: Context['terminal']) =>
+  (error: unknown): never => {
+    if (error instanceof Interrupted && !terminal.json) terminal.note('Nothing was decided.');
+    throw error;
+  };
 
 function outcome({ terminal }: Context, verdict: Verdict, { id, state, grants }: AccessRequest): string {
   const done = verdict === 'approve' ? 'approved' : 'denied';

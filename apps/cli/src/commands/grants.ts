@@ -164,13 +164,13 @@ const withoutOurs = ({ fields, environment, files, endsAt }: PickedUp): PickedUp
 });
 
 function credentialWords({ terminal, now }: Context, { fields, endsAt }: PickedUp): string[] {
-  return [
-    ...pairs(
-      Object.entries(fields).map(([name, value]) => [visible(name), visibleLines(value)] as const),
-      terminal.paint,
-    ),
-    ...pairs([['until', `${clockTime(endsAt, now)} (${relative(endsAt, now)})`]], terminal.paint),
-  ];
+  return pairs(
+    [
+      ...Object.entries(fields).map(([name, value]) => [visible(name), visibleLines(value)] as const),
+      ['until', `${clockTime(endsAt, now)} (${relative(endsAt, now)})`],
+    ],
+    terminal.paint,
+  );
 }
 
 async function done(context: Context, _: object, text: string): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Context } from '../context';
 import { EXIT } from '../exit-codes';
-import { Failure, ProblemReply, ServiceUnavailable } from '../failure';
+import { Failure, Interrupted, ProblemReply, ServiceUnavailable } from '../failure';
 import type { Act } from '../act';
 import { sleep } from '../sleep';
 import type { BegunSignIn, TokenPair } from '../service/shapes';
@@ -40,7 +40,13 @@ async function login(context: Context, { fresh }: { fresh?: boolean }): Promise<
   });
   const begun = body as BegunSignIn;
   sayWhere(context, begun);
-  const pair = await progress(context.terminal, 'waiting for you to sign in', () => collect(context, begun));
+  const pair = await progress(context.terminal, 'waiting for you to sign in', () => collect(context, begun)).catch(
+    (error: unknown) => {
+      if (error instanceof Interrupted && !context.terminal.json)
+        context.terminal.note('Nobody was signed in; who was before still is.');
+      throw error;
+    },
+  );
   await endFormer(context);
   // Somebody else may have been signed in here.
   kept.forgetAll();
