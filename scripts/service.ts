@@ -1,5 +1,6 @@
 import { APPS, paths, type AppName, type Clone } from './clone.ts';
 import { urlFor, type Database } from './database.ts';
+import { explain } from './failure.ts';
 import { freePortNear, isFree, LOOPBACK } from './ports.ts';
 import { readPorts, rememberPorts } from './ports-file.ts';
 import { writeRun, type ProcessState } from './run-file.ts';
@@ -24,6 +25,7 @@ export class Service {
   #database: Database;
   #port: number | undefined;
   #stopped = false;
+  #isWritten = true;
 
   constructor(options: ServiceOptions) {
     this.#options = options;
@@ -136,7 +138,14 @@ export class Service {
     const database = { host, port, ...(server && { pid: server.pid }) };
     const processes = Object.fromEntries(APPS.map((name) => [name, stateOf(this.#processes[name])]));
     const url = this.#port === undefined ? undefined : this.url;
-    writeRun(this.#options.clone, { url, database, processes });
+    try {
+      writeRun(this.#options.clone, { url, database, processes });
+      this.#isWritten = true;
+    } catch (error) {
+      // A full disk ends nothing that runs; and it is said once.
+      if (this.#isWritten) this.#options.note(`run.json says what was before: ${explain(error).message}`);
+      this.#isWritten = false;
+    }
   }
 }
 

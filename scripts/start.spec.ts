@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -149,6 +149,21 @@ describe('npm start', () => {
     await running.says('PostgreSQL is ready again');
     expect(clone.runFile.database).toMatchObject({ port: database?.port });
     expect(clone.runFile.database?.pid).not.toBe(database?.pid);
+  });
+
+  it('goes on when nothing can be written any more', async () => {
+    const clone = aClone();
+    const running = await clone.started();
+    const { processes } = clone.runFile;
+    clone.unlink('.curfew/run.json');
+    mkdirSync(join(clone.home, 'run.json'));
+    process.kill(processes.worker?.pid ?? 0, 'SIGKILL');
+    await running.says('worker is ready again');
+    expect(running.output.match(/run\.json says what was before/g)).toHaveLength(1);
+    rmdirSync(join(clone.home, 'run.json'));
+    process.kill(processes.timekeeper?.pid ?? 0, 'SIGKILL');
+    await running.says('timekeeper is ready again');
+    expect(clone.runFile.processes.worker).toMatchObject({ state: 'ready', restarts: 1 });
   });
 
   it('goes on trying at least every two seconds with a process that dies at once', async () => {

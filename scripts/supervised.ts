@@ -101,7 +101,11 @@ export class Supervised {
     this.#become('starting');
     this.program.environment().then(
       (env) => this.#stopping || this.#spawn(env),
-      (error: Error) => this.#giveUp(`${this.program.name} cannot be started: ${error.message}`),
+      (error: Error) => {
+        if (!this.#wasReady) return this.#giveUp(`${this.program.name} cannot be started: ${error.message}`);
+        this.#shortLives += 1;
+        void this.#again(error.message);
+      },
     );
   }
 
