@@ -13,6 +13,7 @@ const clone = { root: resolve(import.meta.dirname, '../..'), home: '' };
 const GIVEN_UP_MS = 3_000;
 
 interface Running {
+  readonly address: string;
   readonly process: ChildProcess;
   readonly log: () => string;
 }
@@ -41,8 +42,8 @@ describe('a timekeeper whose database hangs', () => {
     running.push(child);
     let log = '';
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text) => (log += text));
-    await once(child, 'message');
-    return { process: child, log: () => log };
+    const [{ address }] = (await once(child, 'message')) as [{ address: string }];
+    return { address, process: child, log: () => log };
   };
   const sql = <Row extends object>(text: string) => curfew.server.sql<Row>(curfew.database, text);
   /** A live grant, written past the triggers: what it is a grant of does not matter here. */
@@ -63,6 +64,11 @@ describe('a timekeeper whose database hangs', () => {
       );
       return row?.late ?? undefined;
     }, withinMs);
+  const notReady = async ({ address }: Running) => {
+    const reply = await fetch(`${address}/readyz`);
+    const { checks } = (await reply.json()) as { checks: Record<string, { since?: string }> };
+    return reply.status === 503 ? checks['deadlines'] : undefined;
+  };
   const ends = ({ process: child }: Running, withinMs: number) => waitFor(() => child.exitCode ?? undefined, withinMs);
 
   it('gets on with new connections when all of its own hang, and is late by the time it waited', async () => {
@@ -85,6 +91,11 @@ describe('a timekeeper whose database hangs', () => {
     const timekeeper = await start();
     const id = await aGrant(1);
     curfew.server.hang();
+    const hungAt = Date.now();
+    const unready = await waitFor(() => notReady(timekeeper), 10_000);
+    const since = Date.parse(unready?.since ?? '') - hungAt;
+    expect(since).toBeGreaterThan(0);
+    expect(since).toBeLessThan(GIVEN_UP_MS + 1_000);
     expect(await ends(timekeeper, 20_000)).toBe(1);
     expect(timekeeper.log()).toContain('the database connection hangs');
     curfew.server.resume();

@@ -1,6 +1,8 @@
 import type { DynamicModule, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { type OpenMetricsContentType, Registry } from 'prom-client';
 import type { DataSource } from 'typeorm';
+import { Clock } from '@app/kernel';
+import { DatabaseClock } from '@app/platform';
 import { HEALTH_CHECKS, HealthController, type HealthCheck } from '@app/platform/http';
 import { Bell } from '@app/platform/queue';
 import { Timekeeper } from './timekeeper';
@@ -10,6 +12,7 @@ const SILENT_SECONDS = 3;
 
 export interface TimekeeperParts {
   readonly database: DataSource;
+  readonly clock: DatabaseClock;
   readonly bell: Bell;
   readonly metrics: Registry<OpenMetricsContentType>;
   readonly timekeeper: Timekeeper;
@@ -17,7 +20,7 @@ export interface TimekeeperParts {
 
 class TimekeeperModule {}
 
-export function timekeeperModule({ database, bell, metrics, timekeeper }: TimekeeperParts): DynamicModule {
+export function timekeeperModule({ database, clock, bell, metrics, timekeeper }: TimekeeperParts): DynamicModule {
   const checks: HealthCheck[] = [
     {
       name: 'deadlines',
@@ -32,6 +35,7 @@ export function timekeeperModule({ database, bell, metrics, timekeeper }: Timeke
     onApplicationShutdown: async () => {
       await timekeeper.stop();
       await bell.close();
+      clock.stop();
       await database.destroy();
     },
   };
@@ -41,6 +45,7 @@ export function timekeeperModule({ database, bell, metrics, timekeeper }: Timeke
     providers: [
       { provide: HEALTH_CHECKS, useValue: checks },
       { provide: Registry, useValue: metrics },
+      { provide: Clock, useValue: clock },
       { provide: 'life', useValue: life },
     ],
   };

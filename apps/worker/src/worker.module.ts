@@ -2,6 +2,7 @@ import type { DynamicModule, OnApplicationBootstrap, OnApplicationShutdown } fro
 import { Gauge, type OpenMetricsContentType, Registry } from 'prom-client';
 import type { DataSource } from 'typeorm';
 import { VitalSigns } from '@app/access';
+import { Clock } from '@app/kernel';
 import { DatabaseClock, Operations } from '@app/platform';
 import { HEALTH_CHECKS, HealthController, type HealthCheck } from '@app/platform/http';
 import { BullBell } from '@app/platform/queue';
@@ -40,6 +41,7 @@ export function workerModule(parts: WorkerParts): DynamicModule {
     providers: [
       { provide: HEALTH_CHECKS, useValue: checksOf(parts) },
       { provide: Registry, useValue: metrics },
+      { provide: Clock, useValue: clock },
       { provide: 'life', useValue: life },
     ],
   };

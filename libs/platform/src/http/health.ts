@@ -1,16 +1,27 @@
 import { Controller, Get, HttpStatus, Inject, Res } from '@nestjs/common';
+import { ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { Registry } from 'prom-client';
+import { z } from 'zod';
+import { Clock } from '@app/kernel';
 import { Public } from './public';
 
-/** What a check says. `ok: false` takes the process out of service; a warning does not. */
-export interface CheckResult {
-  readonly ok: boolean;
-  readonly warning?: boolean;
-  readonly detail?: string;
-  /** Since when, RFC 3339. */
-  readonly since?: string;
-}
+const checkResult = z.object({
+  ok: z.boolean().describe('`false` takes the process out of service; a warning does not.'),
+  warning: z.boolean().optional(),
+  detail: z.string().optional(),
+  since: z.iso
+    .datetime()
+    .optional()
+    .describe('Since when it is so, or else since when it was first seen to be so. Only of what is wrong.'),
+});
+
+const readiness = z
+  .object({ status: z.enum(['ready', 'not ready']), checks: z.record(z.string(), checkResult) })
+  .meta({ id: 'Readiness' });
+
+/** What a check says. It may leave out since when: then it is since the first look that found it so. */
+export type CheckResult = Readonly<z.infer<typeof checkResult>>;
 
 export interface HealthCheck {
   readonly name: string;
@@ -23,12 +34,17 @@ export const HEALTH_CHECKS = Symbol('health checks');
 const PATIENCE_MS = 2_000;
 
 /** Whether the process lives, whether it can serve, and its numbers. */
+@ApiTags('health')
 @Controller()
 @Public()
 export class HealthController {
+  /** By the name of a check that is wrong: since when. */
+  readonly #since = new Map<string, string>();
+
   constructor(
     @Inject(HEALTH_CHECKS) private readonly checks: readonly HealthCheck[],
     private readonly metrics: Registry,
+    private readonly clock: Clock,
   ) {}
 
   @Get('healthz')
@@ -38,8 +54,10 @@ export class HealthController {
 
   /** 200 when it can serve, 503 otherwise; either way what is wrong and since when. */
   @Get('readyz')
-  async readyz(@Res({ passthrough: true }) response: Response): Promise<unknown> {
-    const results = await Promise.all(this.checks.map(async (check) => [check.name, await patiently(check)] as const));
+  @ApiResponse({ status: HttpStatus.OK, standardSchema: readiness })
+  @ApiResponse({ status: HttpStatus.SERVICE_UNAVAILABLE, standardSchema: readiness })
+  async readyz(@Res({ passthrough: true }) response: Response): Promise<z.infer<typeof readiness>> {
+    const results = await Promise.all(this.checks.map(async (check) => [check.name, await this.#look(check)] as const));
     const ready = results.every(([, result]) => result.ok);
     response.status(ready ? HttpStatus.OK : HttpStatus.SERVICE_UNAVAILABLE);
     return { status: ready ? 'ready' : 'not ready', checks: Object.fromEntries(results) };
@@ -48,6 +66,17 @@ export class HealthController {
   @Get('metrics')
   async numbers(@Res() response: Response): Promise<void> {
     response.type(this.metrics.contentType).send(await this.metrics.metrics());
+  }
+
+  async #look(check: HealthCheck): Promise<CheckResult> {
+    const result = await patiently(check);
+    if (result.ok && result.warning !== true) {
+      this.#since.delete(check.name);
+      return result;
+    }
+    const since = this.#since.get(check.name) ?? this.clock.now().toISOString();
+    this.#since.set(check.name, since);
+    return { since, ...result };
   }
 }
 
