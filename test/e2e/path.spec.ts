@@ -118,6 +118,32 @@ describe.each(['PostgreSQL', 'Redis'])('the path, with the queue on %s', (backen
     await ben.run('revoke', grant);
     expect((await staying).code).toBe(124);
     expect(await reach(grant, 'ended')).toMatchObject({ endReason: 'revoked' });
+    const late = await ada.attempt('done', grant);
+    expect([late.code, codeOf(late)]).toEqual([6, 'cli.ended_before']);
+    expect((await ben.attempt('revoke', grant)).code).toBe(0);
+  }, 60_000);
+
+  it('does not end the child before the deadline, and forgets what another command hears has been revoked', async () => {
+    const { id } = await ask('4s');
+    const { grants } = await ben.run<Request>('approve', id, '--yes');
+    const { endsAt } = await reach(grants[0]!.id, 'active');
+    const stay = `process.on('SIGTERM', () => { console.log(Date.now()); process.exit(); }); setInterval(() => 0, 1000)`;
+    const { code, out } = await ada.plain('exec', grants[0]!.id, '--', process.execPath, '-e', stay);
+    expect([code, Number(out) >= Date.parse(endsAt), Number(out) < Date.parse(endsAt) + 2_000]).toEqual([
+      124,
+      true,
+      true,
+    ]);
+    const kept = (): string[] =>
+      readdirSync(join(service.clone.home, 'state'), { recursive: true, encoding: 'utf8' }).filter((file) =>
+        file.endsWith(`${grant}/credential.json`),
+      );
+    const grant = await begin();
+    await ada.run('credential', grant);
+    expect(kept()).toHaveLength(1);
+    await ben.run('revoke', grant);
+    await ada.run('grants');
+    expect(kept()).toEqual([]);
   }, 60_000);
 
   it('does not take the same person twice as somebody else: a second profile is the same identity', async () => {
