@@ -10,6 +10,8 @@ const WORDS: Readonly<Record<string, string>> = {
   'target.start_not_cut_off': 'an unfinished start of ours is still connected to the target',
   'target.login_not_tested': 'the login could not be tried at the target',
   'target.login_refused': 'the target refuses the login that was made',
+  'target.asks_for_no_password': 'the target lets in whoever says a name, whatever the password',
+  'target.authentication_too_weak': 'the target asks for passwords in a form that others could take',
   'target.account_refused': "the target refuses Curfew's own account",
   'target.right_missing': "Curfew's own account lacks a right at the target",
   'target.peer_not_trusted': 'the target cannot show that it is the one that is meant',

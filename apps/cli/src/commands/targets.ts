@@ -196,10 +196,14 @@ function fileText(path: string, max: number): string {
     if (error instanceof UsageError) throw error;
     throw new UsageError(
       `${path} cannot be read`,
-      error instanceof TypeError ? 'It is not UTF-8.' : (error as NodeJS.ErrnoException).code,
+      error instanceof TypeError ? 'It is not UTF-8.' : systemWords((error as NodeJS.ErrnoException).code),
     );
   }
 }
+
+/** What the system says, in words where people run into it. */
+const systemWords = (code = ''): string =>
+  ({ ENOENT: 'There is no such file.', EACCES: 'You may not read it.', EISDIR: 'It is a folder.' })[code] ?? code;
 
 function parseName(name: string): string {
   if (NAME.test(name)) return name;
