@@ -7,17 +7,17 @@ export interface Guardian {
   dismiss(): Promise<void>;
 }
 
-// Waits for its input to end, which the system sees to when we do, however we do. Then no new sessions, and shortly
-// after none at all. The number is looked up again before each signal: by then somebody may have begun anew.
+// Waits for its input to end, which the system sees to when we do, however we do. Then no new sessions, after a second
+// none at all, and before two are over no server: where its disk is too slow for that, the next start recovers. The
+// number is looked up again before each signal: by then somebody may have begun anew.
 const AFTERWARDS = `
   read -r _
   named() { head -n 1 "$0" 2>/dev/null; }
   server=$(named); [ -n "$server" ] || exit 0
-  kill -TERM "$server" 2>/dev/null
-  for _ in 1 2 3 4; do
-    sleep 0.3; [ "$(named)" = "$server" ] && kill -0 "$server" 2>/dev/null || exit 0
-  done
-  kill -INT "$server" 2>/dev/null`;
+  end() { [ "$(named)" = "$server" ] && kill "$1" "$server" 2>/dev/null || exit 0; }
+  end -TERM; sleep 1
+  end -INT; sleep 0.6
+  end -QUIT`;
 const AT_ONCE = `read -r _; server=$(head -n 1 "$0" 2>/dev/null) && kill -QUIT "$server"; rm -rf "$1"`;
 
 /** Shuts the server in `folder` down in good order when this process is gone: sessions may finish for a second. */
