@@ -160,8 +160,11 @@ export class FakeClone {
 
   /** Ends what a test left running, and removes the folder. */
   async remove(): Promise<void> {
+    const pids = this.has('.curfew/run.json') ? this.pids : [];
     for (const child of this.#started) child.kill('SIGKILL');
     await stopServer(join(this.home, 'postgres'));
+    // They write down how they end.
+    await allGone(pids, 5_000);
     rmSync(this.root, { recursive: true, force: true });
   }
 }

@@ -8,8 +8,8 @@ import { paths, type Clone } from '../../scripts/clone';
 import { Browser, signInWith } from '../../scripts/demo/browser';
 import { stopServer } from '../../scripts/embedded-postgres';
 import { freePortNear } from '../../scripts/ports';
-import { commandOf } from '../../scripts/processes';
-import { Running } from './fake-clone';
+import { commandOf, signal } from '../../scripts/processes';
+import { allGone, Running } from './fake-clone';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 /** What a clone does not bring along; the packages and what is built are put beside it again. */
@@ -86,8 +86,10 @@ export class RealClone implements Clone {
 
   async remove(): Promise<void> {
     for (const { child } of this.#started) child.kill('SIGKILL');
-    for (const pid of this.pids) process.kill(pid, 'SIGKILL');
     await stopServer(paths.postgres(this));
+    const { pids } = this;
+    for (const pid of pids) signal(pid, 'SIGKILL');
+    await allGone(pids, 5_000);
     rmSync(this.root, { recursive: true, force: true });
   }
 
