@@ -41,6 +41,9 @@ export const VARIABLES = {
     ACTIVATE_WITHIN_SECONDS: 'handed on',
     CURFEW_DEMO: 'asked',
     CURFEW_DEMO_FILE: 'made here',
+    TRUSTED_PROXIES: 'handed on',
+    TLS_CERT_FILE: 'made here',
+    TLS_KEY_FILE: 'made here',
   } satisfies Record<keyof ApiEnvironment, Fate>,
   worker: {
     ...common,

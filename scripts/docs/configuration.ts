@@ -58,6 +58,16 @@ variables once, at the start. It refuses to start when one is missing or wrong, 
 - **Empty is absent.** \`NAME=\` sets nothing.
 - A variable without a default and without "optional" has to be set.`;
 
+const EDGE = `## The line to the API
+
+Tokens and credentials go over it. In production the API refuses to listen in plain HTTP on anything but loopback, unless it is told who encrypts:
+
+- **Itself:** \`TLS_CERT_FILE\` and \`TLS_KEY_FILE\`. Renewed files are taken up without a restart; files that do not fit together are not, and the log says so.
+- **A reverse proxy:** \`TRUSTED_PROXIES\` names the addresses that it connects from. The client's address, which policies and the record speak of, is then the nearest one in
+  \`X-Forwarded-For\` that is not itself a trusted proxy. Nobody else's header is believed. The proxy has to set it, and nobody else may be able to connect from its address.
+
+\`PUBLIC_URL\` then begins with \`https://\`. The worker and the timekeeper answer for health and numbers only: keep their ports to your own network.`;
+
 /** Every variable, by process. */
 export function configurationPage(root: string): string {
   return [
@@ -66,6 +76,7 @@ export function configurationPage(root: string): string {
     process('worker', 'Carries out what is due at the targets. Several may run.', workerEnvironment),
     process('timekeeper', 'Ends what is due, on time. Several may run.', timekeeperEnvironment),
     process('migrate', 'Brings the database to the version of the build, and ends.', migrateEnvironment),
+    EDGE,
     keys(),
     start(),
     commandLine(root),

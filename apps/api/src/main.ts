@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { apiEnvironment, createLogger, readEnvironment, starting } from '@app/platform';
+import { apiEnvironment, createLogger, readEnvironment, starting, type ApiEnvironment } from '@app/platform';
 import { serve } from '@app/platform/http';
 import { appModule } from './app.module';
 import { mountEmbeddedProvider } from './demo/demo.module';
@@ -13,9 +13,16 @@ await starting('api', async () => {
     log: createLogger('api', environment.LOG_LEVEL),
     host: environment.HOST,
     port: environment.PORT,
+    trustedProxies: environment.TRUSTED_PROXIES ?? [],
+    certificate: certificateOf(environment),
     prepare: (app) => {
       mountEmbeddedProvider(app);
       serveOpenApi(app);
     },
   });
 });
+
+/** Both files or none: the environment says so. */
+function certificateOf({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: ApiEnvironment) {
+  return certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined;
+}

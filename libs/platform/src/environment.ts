@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import { z, type ZodObject } from 'zod';
 import { AppError, Secret } from '@app/kernel';
 
@@ -41,11 +43,24 @@ const common = {
     .describe('The least level that is logged.'),
 };
 
+const CIDR = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
+  error: 'takes addresses and CIDRs, separated by commas: 10.1.2.3, 10.0.0.0/8, fd00::/8',
+});
+
+const trustedProxies = z
+  .string()
+  .transform((list) => list.split(',').map((entry) => entry.trim()))
+  .pipe(z.array(CIDR.refine((entry) => !entry.endsWith('/0'), 'trusts everybody')))
+  .optional()
+  .describe(
+    'The reverse proxies before the API, as addresses and CIDRs with commas between. What they say in `X-Forwarded-For` is believed, of nobody else; none by default.',
+  );
+
 const sealingKeyFile = z
   .string()
   .describe('The file with the key-encryption key: 32 random bytes in base64 (`openssl rand -base64 32`), mode 0600.');
 
-export const apiEnvironment = z.object({
+const api = z.object({
   ...common,
   PORT: z.coerce.number().int().min(0).max(65_535).default(7420).describe('The port of the API.'),
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).describe('The address under which people and CLIs reach the API.'),
@@ -74,7 +89,45 @@ export const apiEnvironment = z.object({
     .string()
     .optional()
     .describe('The file with the accounts and targets of the demo. `npm start` writes it.'),
+  TRUSTED_PROXIES: trustedProxies,
+  TLS_CERT_FILE: z
+    .string()
+    .optional()
+    .describe('The file with the certificate chain of the API, in PEM. Renewed files are taken up within a minute.'),
+  TLS_KEY_FILE: z.string().optional().describe('The file with the private key of `TLS_CERT_FILE`, in PEM.'),
 });
+
+/** Tokens and credentials go over this line: in production it is encrypted, or does not leave the machine. */
+export const apiEnvironment = api.superRefine((values, context) => {
+  for (const [name, message] of [...certificateProblems(values), ...clearTextProblems(values)])
+    context.addIssue({ code: 'custom', path: [name], message });
+});
+
+type Problems = [name: keyof z.infer<typeof api>, message: string][];
+
+function certificateProblems({ TLS_CERT_FILE: cert, TLS_KEY_FILE: key }: z.infer<typeof api>): Problems {
+  if ((cert === undefined) === (key === undefined)) return [];
+  return [[cert === undefined ? 'TLS_CERT_FILE' : 'TLS_KEY_FILE', 'a certificate and its key go together']];
+}
+
+function clearTextProblems(values: z.infer<typeof api>): Problems {
+  if (values.CURFEW_ENV !== 'production') return [];
+  const isEncrypted = values.TLS_CERT_FILE !== undefined || values.TRUSTED_PROXIES !== undefined;
+  const url = URL.parse(values.PUBLIC_URL);
+  const problems: Problems = [];
+  if (!isEncrypted && !isLoopback(values.HOST)) problems.push(['HOST', CLEAR_TEXT]);
+  if (url?.protocol === 'http:' && !isLoopback(url.hostname)) problems.push(['PUBLIC_URL', 'it begins with https://']);
+  return problems;
+}
+
+const CLEAR_TEXT =
+  'plain HTTP on anything but loopback is refused in production: set TLS_CERT_FILE and TLS_KEY_FILE, or TRUSTED_PROXIES to the proxy that encrypts';
+
+/** @param host a name or an address, as in a URL or bare */
+function isLoopback(host: string): boolean {
+  const bare = host.replace(/^\[|\]$/g, '');
+  return bare === 'localhost' || (isIP(bare) !== 0 && ipaddr.process(bare).range() === 'loopback');
+}
 
 export const workerEnvironment = z.object({
   ...common,

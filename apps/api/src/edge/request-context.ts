@@ -6,6 +6,7 @@ import type { Act } from '@app/audit';
 import type { Caller } from '@app/identity';
 import { AppError } from '@app/kernel';
 import { currentCorrelation } from '@app/platform';
+import { clientAddress } from '@app/platform/http';
 
 /** Everything a use case wants to know of the HTTP request that asked for it. */
 export interface RequestContext {
@@ -29,7 +30,7 @@ class InvalidIdempotencyKey extends AppError {
 export const Context = createParamDecorator((_: unknown, execution: ExecutionContext): RequestContext => {
   const request = execution.switchToHttp().getRequest<Request & { caller: Caller }>();
   const { caller } = request;
-  const address = request.socket.remoteAddress;
+  const address = clientAddress(request);
   const key = request.header('idempotency-key');
   if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key)) throw new InvalidIdempotencyKey();
   return {

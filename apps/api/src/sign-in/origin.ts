@@ -3,6 +3,7 @@ import type { Request } from 'express';
 import { Recorder, type Act } from '@app/audit';
 import type { Transact } from '@app/identity';
 import { currentCorrelation } from '@app/platform';
+import { clientAddress } from '@app/platform/http';
 
 /** Where a request comes from, when nobody has said yet who is asking. */
 export type Origin = Omit<Act, 'actor'>;
@@ -12,7 +13,7 @@ export const RequestOrigin = createParamDecorator((_: unknown, execution: Execut
   return {
     channel: request.header('user-agent')?.startsWith('curfew-cli/') ? 'cli' : 'api',
     correlation: currentCorrelation() ?? 'none',
-    address: request.socket.remoteAddress,
+    address: clientAddress(request),
   };
 });
 

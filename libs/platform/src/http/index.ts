@@ -1,3 +1,4 @@
+export { clientAddress } from './client-address';
 export { HEALTH_CHECKS, HealthController, type CheckResult, type HealthCheck } from './health';
 export { createMetrics } from './metrics';
 export { type Problem } from './problem';

@@ -1,0 +1,136 @@
+import { copyFileSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { request, type RequestOptions } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import { Controller, Get, Module, Req } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { Request } from 'express';
+import pino from 'pino';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Certificate } from './certificate';
+import { clientAddress } from './client-address';
+import { Public } from './public';
+import { createEdge } from './serve';
+
+@Controller('who')
+class WhoController {
+  @Get()
+  @Public()
+  who(@Req() incoming: Request): { address: string | null } {
+    return { address: clientAddress(incoming) ?? null };
+  }
+}
+
+@Module({ controllers: [WhoController] })
+class WhoModule {}
+
+const log = pino({ level: 'silent' });
+const opened: NestExpressApplication[] = [];
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((app) => app.close()));
+});
+
+async function anEdge(trustedProxies: readonly string[], host = '127.0.0.1') {
+  const app = await createEdge({ module: WhoModule, log, trustedProxies });
+  opened.push(app);
+  await app.listen(0, host);
+  const { port } = app.getHttpServer().address() as { port: number };
+  return async (forwarded?: string) => {
+    const headers = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded };
+    const reply = await fetch(`http://${host === '::' ? '127.0.0.1' : host}:${port}/who`, { headers });
+    return ((await reply.json()) as { address: string | null }).address;
+  };
+}
+
+describe('the client’s address', () => {
+  it('is the other end of the connection, whatever somebody says who is not trusted', async () => {
+    const who = await anEdge([]);
+    expect(await who()).toBe('127.0.0.1');
+    expect(await who('203.0.113.7')).toBe('127.0.0.1');
+    expect(await (await anEdge(['10.0.0.0/8']))('203.0.113.7')).toBe('127.0.0.1');
+  });
+
+  it('is whom the nearest trusted proxy names, and not what the client wrote before that', async () => {
+    const who = await anEdge(['127.0.0.0/8', '10.0.0.0/8']);
+    expect(await who('203.0.113.7')).toBe('203.0.113.7');
+    expect(await who('192.0.2.66, 203.0.113.7')).toBe('203.0.113.7');
+    expect(await who('192.0.2.66, 203.0.113.7, 10.1.1.1')).toBe('203.0.113.7');
+    expect(await who('2001:db8::7')).toBe('2001:db8::7');
+  });
+
+  it.each(['unknown', '203.0.113.7:4711', '_hidden', '203.0.113', ''])(
+    'is not known when a trusted proxy passes on %j',
+    async (forwarded) => {
+      expect(await (await anEdge(['127.0.0.1']))(forwarded)).toBe(forwarded === '' ? '127.0.0.1' : null);
+    },
+  );
+
+  it('is IPv4 when it is IPv4, on a socket for both as well', async () => {
+    expect(await (await anEdge([], '::'))()).toBe('127.0.0.1');
+    expect(await (await anEdge(['127.0.0.1'], '::'))('::ffff:203.0.113.7')).toBe('203.0.113.7');
+  });
+});
+
+describe('a certificate', () => {
+  const tls = resolve(import.meta.dirname, '../../../../test/support/tls');
+  const folder = mkdtempSync(join(tmpdir(), 'curfew-tls-'));
+  const files = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
+  const put = (name: string, at: number): void => {
+    copyFileSync(join(tls, `${name}.pem`), files.certFile);
+    copyFileSync(join(tls, `${name}.key`), files.keyFile);
+    for (const file of [files.certFile, files.keyFile]) utimesSync(file, at, at);
+  };
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** The name in the certificate of whoever answers. */
+  const shown = (port: number): Promise<string> => {
+    const { promise, resolve: done, reject } = Promise.withResolvers<string>();
+    const options: RequestOptions = { port, path: '/who', rejectUnauthorized: false, agent: false };
+    request(options, (reply) => {
+      done((reply.socket as TLSSocket).getPeerCertificate().subject.CN as string);
+      reply.resume();
+    })
+      .on('error', reject)
+      .end();
+    return promise;
+  };
+
+  it('is shown, is replaced when its files are, and stays when they are broken', async () => {
+    put('server', 1_000);
+    const errors: unknown[] = [];
+    const certificate = new Certificate(files, (error) => void errors.push(error));
+    const app = await createEdge({ module: WhoModule, log }, certificate.pem);
+    opened.push(app);
+    await app.listen(0, '127.0.0.1');
+    const server = app.getHttpServer() as never;
+    const { port } = app.getHttpServer().address() as { port: number };
+    expect(await shown(port)).toBe('db.curfew.test');
+
+    certificate.renew(server);
+    expect(await shown(port)).toBe('db.curfew.test');
+
+    // Half-way through a renewal: a certificate and the key of another one.
+    copyFileSync(join(tls, 'renewed.pem'), files.certFile);
+    certificate.renew(server);
+    expect(errors).toHaveLength(1);
+    expect(await shown(port)).toBe('db.curfew.test');
+
+    put('renewed', 2_000);
+    certificate.renew(server);
+    expect(await shown(port)).toBe('renewed');
+
+    writeFileSync(files.certFile, 'broken');
+    certificate.renew(server);
+    rmSync(files.keyFile);
+    certificate.renew(server);
+    expect(errors).toHaveLength(3);
+    expect(await shown(port)).toBe('renewed');
+  });
+
+  it('that is not there refuses the start', () => {
+    expect(() => new Certificate({ certFile: '/nowhere', keyFile: '/nowhere' }, () => undefined)).toThrow(
+      expect.objectContaining({ code: 'platform.certificate_unreadable' }),
+    );
+  });
+});
