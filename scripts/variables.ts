@@ -38,6 +38,8 @@ export const VARIABLES = {
     OIDC_GROUP_CLAIM: 'handed on',
     OIDC_SCOPE: 'handed on',
     SIGN_IN_MAX_SECONDS: 'handed on',
+    SIGN_INS_PER_MINUTE: 'handed on',
+    PICK_UPS_PER_MINUTE: 'handed on',
     ACTIVATE_WITHIN_SECONDS: 'handed on',
     CURFEW_DEMO: 'asked',
     CURFEW_DEMO_FILE: 'made here',

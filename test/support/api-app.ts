@@ -42,7 +42,8 @@ export interface ApiApp {
   close(): Promise<void>;
 }
 
-export async function anApiApp(): Promise<ApiApp> {
+/** @param more variables of its environment */
+export async function anApiApp(more: NodeJS.ProcessEnv = {}): Promise<ApiApp> {
   const test = await aDatabase();
   const folder = mkdtempSync(join(tmpdir(), 'curfew-api-'));
   const policies = join(folder, 'policies');
@@ -59,10 +60,16 @@ export async function anApiApp(): Promise<ApiApp> {
     POLICY_DIR: policies,
     OIDC_ISSUER: 'https://id.invalid',
     OIDC_CONNECTION: 'test',
+    ...more,
   });
   const logged: string[] = [];
   const log = pino({ level: 'error' }, { write: (line: string) => void logged.push(line) });
-  const app = await createEdge({ module: appModule(environment), log, prepare: (edge) => void serveOpenApi(edge) });
+  const app = await createEdge({
+    module: appModule(environment),
+    log,
+    trustedProxies: environment.TRUSTED_PROXIES ?? [],
+    prepare: (edge) => void serveOpenApi(edge),
+  });
   await app.listen(0, '127.0.0.1');
   const address = app.getHttpServer().address();
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0;

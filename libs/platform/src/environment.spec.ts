@@ -63,7 +63,10 @@ describe('the environment of the api', () => {
   });
 
   it('names what is wrong in an address that is none', () => {
-    expect(problemsOf({ PUBLIC_URL: 'nonsense', HOST: '0.0.0.0' })).toEqual([expect.stringMatching(/^PUBLIC_URL: /)]);
+    expect(problemsOf({ PUBLIC_URL: 'nonsense', HOST: '0.0.0.0' })).toEqual([
+      expect.stringMatching(/^PUBLIC_URL: /),
+      expect.stringMatching(/^HOST: /),
+    ]);
   });
 
   it('takes a certificate with its key, and neither alone', () => {

@@ -11,6 +11,8 @@ const withoutEmpty = (source: NodeJS.ProcessEnv): Record<string, string> =>
 const seconds = (fallback: number, max: number, description: string) =>
   z.coerce.number().int().min(1).max(max).default(fallback).describe(description);
 
+const perMinute = (description: string) => z.coerce.number().int().min(1).max(10_000).default(30).describe(description);
+
 const flag = (description: string) =>
   z
     .enum(['0', '1'])
@@ -83,6 +85,12 @@ const api = z.object({
     .describe('The claim of the ID token that lists groups, when they shall count.'),
   OIDC_SCOPE: z.string().default('openid profile email').describe('The scope asked for at sign-in.'),
   SIGN_IN_MAX_SECONDS: seconds(43_200, 2_592_000, 'How long a sign-in can be refreshed, in seconds.'),
+  SIGN_INS_PER_MINUTE: perMinute(
+    'How many sign-ins may be begun from one address in a minute, at each process of the API.',
+  ),
+  PICK_UPS_PER_MINUTE: perMinute(
+    'How many credentials one person may try to pick up in a minute, at each process of the API.',
+  ),
   ACTIVATE_WITHIN_SECONDS: seconds(900, 86_400, 'How long after its approval a grant may begin, in seconds.'),
   CURFEW_DEMO: flag('`1` starts the embedded identity provider and adds the demo target. Refused in production.'),
   CURFEW_DEMO_FILE: z

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { CredentialsService, GrantsService, GrantsView, type GrantLife, type GrantView, type Page } from '@app/access';
 import { SignedIn } from '@app/platform/http';
 import { Answers } from '../edge/answers';
+import { Limited } from '../edge/rate-limits';
 import { Reads } from '../edge/reads';
 import { Context, type RequestContext } from '../edge/request-context';
 import { idParameter } from '../edge/schemas';
@@ -72,6 +73,7 @@ export class CredentialsController {
 
   @Post()
   @HttpCode(200)
+  @Limited('pick-up')
   @Answers(200, pickedUp)
   async pickUp(
     @Context() context: RequestContext,
@@ -88,6 +90,7 @@ export class CredentialsController {
 
   @Post('replacement')
   @HttpCode(202)
+  @Limited('pick-up')
   @Answers(202, grantLife)
   replace(@Context() context: RequestContext, @Param({ schema: idParameter }) { id }: Id): Promise<GrantLife> {
     return this.writes.run(context, async (tx) => {

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { APP_GUARD, DiscoveryModule, Reflector } from '@nestjs/core';
+import { ThrottlerModule } from '@nestjs/throttler';
 import { DataSource } from 'typeorm';
 import {
   AccessTokens,
@@ -17,6 +18,7 @@ import { Clock } from '@app/kernel';
 import { Sealer, type ApiEnvironment } from '@app/platform';
 import { DemoModule, EMBEDDED_PROVIDER } from '../demo/demo.module';
 import type { EmbeddedProvider } from '../demo/embedded-provider';
+import { RateLimits, rateLimits } from '../edge/rate-limits';
 import { API_ENVIRONMENT } from '../environment';
 import { AccessGuard } from './access.guard';
 import { MeController } from './me.controller';
@@ -31,7 +33,11 @@ import { TokensController } from './tokens.controller';
  * environment from a global module.
  */
 @Module({
-  imports: [DemoModule, DiscoveryModule],
+  imports: [
+    DemoModule,
+    DiscoveryModule,
+    ThrottlerModule.forRootAsync({ inject: [API_ENVIRONMENT], useFactory: rateLimits }),
+  ],
   controllers: [SignInsController, TokensController, MeController],
   providers: [
     {
@@ -72,6 +78,8 @@ import { TokensController } from './tokens.controller';
     Reflector,
     RouteRules,
     { provide: APP_GUARD, useClass: AccessGuard },
+    // After it: what is limited per person counts whom it has recognised.
+    { provide: APP_GUARD, useClass: RateLimits },
   ],
   exports: [AccessTokens, Callers],
 })

@@ -6,6 +6,7 @@ import { Recorder } from '@app/audit';
 import { SignIns, type BegunSignIn, type Caller, type Collected } from '@app/identity';
 import { Secret } from '@app/kernel';
 import { Public, SignedIn } from '@app/platform/http';
+import { Limited } from '../edge/rate-limits';
 import { CurrentCaller } from './current-caller';
 import { recordedFrom, RequestOrigin, type Origin } from './origin';
 import { beginSignIn, begunSignIn, collectTokens, pendingSignIn, signInParameter, tokens } from './sign-in.schemas';
@@ -23,6 +24,7 @@ export class SignInsController {
   /** Begins a sign-in: the person opens the address, the client polls for the tokens. */
   @Post()
   @Public()
+  @Limited('sign-in')
   @ApiResponse({ status: 201, standardSchema: begunSignIn })
   async begin(
     @Body({ schema: beginSignIn }) body: z.infer<typeof beginSignIn>,
@@ -34,6 +36,7 @@ export class SignInsController {
   /** Hands over the tokens, once; 202 for as long as the person is not done. */
   @Post(':id/tokens')
   @Public()
+  @Limited('tokens')
   @HttpCode(HttpStatus.OK)
   @ApiResponse({ status: 200, standardSchema: tokens })
   @ApiResponse({ status: 202, standardSchema: pendingSignIn })

@@ -6,6 +6,7 @@ import { Recorder } from '@app/audit';
 import { Tokens } from '@app/identity';
 import { Secret } from '@app/kernel';
 import { Public } from '@app/platform/http';
+import { Limited } from '../edge/rate-limits';
 import { recordedFrom, RequestOrigin, type Origin } from './origin';
 import { refreshTokens, tokens } from './sign-in.schemas';
 import { shownTokens } from './shown-tokens';
@@ -21,6 +22,7 @@ export class TokensController {
   /** The next pair of tokens. The refresh token proves itself; two uses of one end the sign-in. */
   @Post()
   @Public()
+  @Limited('tokens')
   @HttpCode(HttpStatus.OK)
   @ApiResponse({ status: 200, standardSchema: tokens })
   async refresh(
