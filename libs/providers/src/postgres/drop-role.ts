@@ -53,7 +53,7 @@ async function preparedTransactions({ session, role }: Ending): Promise<Leftover
 function whyKept(error: unknown): string | undefined {
   const code = sqlState(error);
   if (code === SQLSTATE.lockNotAvailable) return 'somebody holds a lock on it (55P03)';
-  if (code === undefined || mayPass(error)) return undefined;
+  if (code === undefined || code === SQLSTATE.undefinedObject || mayPass(error)) return undefined;
   if (code === SQLSTATE.insufficientPrivilege) return 'our account may no longer drop it (42501)';
   return `the server refused to drop it (${code})`;
 }

@@ -3,44 +3,58 @@ import { objectName, type Ended, type GrantRef, type Leftover } from '../provide
 import { TargetUnavailable } from '../provider.errors';
 import { connectionNames, cutOffStarts, type Account } from './account';
 import { dropRole } from './drop-role';
-import type { Doomed, Ending } from './ending';
+import { closeLogin } from './close-login';
+import type { Ending } from './ending';
 import { revokeMemberships } from './memberships';
-import { SQLSTATE, sqlState } from './postgres.errors';
+import { isConcurrentChange, SQLSTATE, sqlState } from './postgres.errors';
 import type { Session } from './session';
 import { endHiddenSessions, endSessions } from './sessions';
 import { tidyObjects } from './tidy-objects';
 import { majorOf, SAFE_CREATEROLE } from './versions';
 
 const ROUNDS = 3;
-// Two enders of one grant, one after the other: a step of the one would find the role gone that the other has dropped.
-const ONE_ENDER = 'SELECT pg_advisory_lock(hashtextextended($1, 0))';
+const TRIES = 5;
 
-/** Ends a grant in the order that docs/providers/postgres.md explains. */
+/**
+ * Ends a grant in the order that docs/providers/postgres.md explains. Nothing that a holder could hold is waited for before
+ * power is taken away; several enders of one grant may meet, and each goes on where the other has been.
+ */
 export async function end(account: Account, grant: GrantRef): Promise<Ended> {
   return account.with(connectionNames.end(grant), async (session) => {
     const steps: string[] = [];
     const cutOff = await cutOffStarts(session, account.budget, grant);
     if (cutOff > 0) steps.push(`cut off ${cutOff} unfinished start${cutOff === 1 ? '' : 's'}`);
-    await session.query(ONE_ENDER, [objectName(grant)]);
-    const role = await findRole(session, objectName(grant));
-    if (!role) return { steps, leftovers: [] };
-    return { steps, leftovers: await endRole({ account, session, grant, role, steps }) };
+    for (let tries = 1; ; tries += 1) {
+      const found = await findRole(session, objectName(grant));
+      if (!found) return { steps, leftovers: [] };
+      try {
+        const leftovers = await endRole({ account, session, grant, steps, ...found });
+        // What could not be tidied may have been: another ender was faster.
+        if (leftovers.length === 0 || (await findRole(session, objectName(grant)))) return { steps, leftovers };
+      } catch (error) {
+        if (tries === TRIES || !isMeeting(error)) throw error;
+        await session.query('RESET ROLE');
+      }
+    }
   });
 }
 
-async function findRole(session: Session, name: string): Promise<Doomed | undefined> {
-  const [found] = await session.query<{ oid: number; version: number }>(
-    `SELECT oid, current_setting('server_version_num')::int AS version FROM pg_roles WHERE rolname = $1`,
+/** Another ender was at the same row, or has dropped the role: what there is now is looked at again. */
+function isMeeting(error: unknown): boolean {
+  return isConcurrentChange(error) || sqlState(error) === SQLSTATE.undefinedObject;
+}
+
+async function findRole(session: Session, name: string): Promise<Pick<Ending, 'role' | 'backend'> | undefined> {
+  const [found] = await session.query<{ oid: number; version: number; backend: number }>(
+    `SELECT oid, current_setting('server_version_num')::int AS version, pg_backend_pid() AS backend
+       FROM pg_roles WHERE rolname = $1`,
     [name],
   );
-  return found && { name, oid: found.oid, major: majorOf(found.version) };
+  return found && { role: { name, oid: found.oid, major: majorOf(found.version) }, backend: found.backend };
 }
 
 async function endRole(ending: Ending): Promise<Leftover[]> {
-  const { session, role, steps } = ending;
-  await session.query(`ALTER ROLE ${escapeIdentifier(role.name)} NOLOGIN PASSWORD NULL`);
-  steps.push('closed the login');
-  await joinRole(ending);
+  await takePowerAway(ending);
   // A login that was under way when the door closed may show only now: the role goes when none is left in that moment.
   for (let round = 0; round < ROUNDS; round += 1) {
     await endSessions(ending);
@@ -51,6 +65,18 @@ async function endRole(ending: Ending): Promise<Leftover[]> {
     if (outcome !== 'sessions') return outcome;
   }
   throw new TargetUnavailable('sessions_still_live');
+}
+
+/** What can be taken away is, even when the door does not close: somebody else may hold the role's row for hours. */
+async function takePowerAway(ending: Ending): Promise<void> {
+  await joinRole(ending);
+  try {
+    await closeLogin(ending);
+  } catch (error) {
+    await revokeMemberships(ending);
+    await endSessions(ending).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** Only who has the rights of a role may end its sessions and give away its objects. */

@@ -14,6 +14,8 @@ export interface Doomed {
 export interface Ending {
   readonly account: Account;
   readonly session: Session;
+  /** The process of `session` at the server. */
+  readonly backend: number;
   readonly grant: GrantRef;
   readonly role: Doomed;
   readonly steps: string[];

@@ -71,8 +71,8 @@ export function translated(error: unknown): unknown {
   return new TargetInvalid('refused', error);
 }
 
-// Two of ours at the same catalogue row: an internal error (XX000) by its code, an ordinary conflict by its meaning.
-function isConcurrentChange(error: unknown): boolean {
+/** Two at the same catalogue row: an internal error (XX000) by its code, an ordinary conflict by its meaning. */
+export function isConcurrentChange(error: unknown): boolean {
   return (
     error instanceof pg.DatabaseError &&
     error.code === 'XX000' &&

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { waitFor } from '../../../../scripts/waiting';
@@ -113,6 +114,67 @@ describeOnPostgres('a hostile holder', (binaries) => {
     expect((await stage.end(order.grant)).leftovers).toEqual([]);
     await leave(session, dba);
   });
+
+  it.each([
+    ['its own grant', (own: string) => own],
+    ['somebody else’s', (_: string, other: string) => other],
+  ])('cannot keep the door open by an advisory lock on the name of %s', async (_, whose) => {
+    const mine = await stage.begin();
+    const other = await stage.begin();
+    const lock = 'SELECT pg_advisory_lock(hashtextextended($1, 0))';
+    await mine.session.query(lock, [whose(objectName(mine.grant), objectName(other.grant))]);
+    for (const { grant } of [other, mine]) expect((await stage.end(grant)).leftovers).toEqual([]);
+    await expect(mine.session.query('SELECT 1')).rejects.toThrow(/terminat|not queryable/);
+    await expect(target.use(other.credential)).rejects.toThrow('password authentication failed');
+    await leave(mine.session, other.session);
+  });
+
+  it('cannot keep the door open by changing its own password in a transaction, again and again', async () => {
+    const { grant, credential, role, session } = await stage.begin();
+    await session.query(`BEGIN; ALTER ROLE ${role} PASSWORD 'mine'`);
+    const over = new AbortController();
+    const others = Array.from({ length: 3 }, async () => {
+      while (!over.signal.aborted) {
+        const client = await target.use(credential).catch(() => undefined);
+        await client?.query(`BEGIN; ALTER ROLE ${role} CONNECTION LIMIT 1`).catch(() => undefined);
+        await client?.query(`BEGIN; ALTER ROLE ${role} PASSWORD 'mine'`).catch(() => undefined);
+      }
+    });
+    expect((await stage.end(grant)).leftovers).toEqual([]);
+    over.abort();
+    await Promise.all(others);
+    await expect(session.query('SELECT 1')).rejects.toThrow(/terminat|not queryable/);
+    await expect(target.use(credential)).rejects.toThrow('password authentication failed');
+    expect(await stage.verdict(grant, credential)).toBe('ended');
+    await leave(session);
+  });
+
+  it('cannot keep the door open by a prepared transaction that changed its own password', async () => {
+    const { grant, credential, role, session } = await stage.begin();
+    const gid = randomUUID();
+    await session.query(`BEGIN; ALTER ROLE ${role} PASSWORD 'mine'; PREPARE TRANSACTION '${gid}'`);
+    await session.end();
+    const { steps, leftovers } = await stage.end(grant);
+    expect(leftovers).toEqual([]);
+    expect(steps).toContain(`rolled back the prepared transaction '${gid}', which kept the login open`);
+    await expect(target.use(credential)).rejects.toThrow('password authentication failed');
+    expect(await stage.verdict(grant, credential)).toBe('ended');
+  });
+
+  it('loses its sessions and its power also while somebody else holds its row, and the error says that', async () => {
+    const { grant, role, session } = await stage.begin();
+    const dba = await server.connect(target.database);
+    await dba.query(`BEGIN; ALTER ROLE ${role} CONNECTION LIMIT 5`);
+    await expect(stage.end(grant)).rejects.toMatchObject({ kind: 'unavailable', code: 'target.role_locked' });
+    await expect(session.query('SELECT 1')).rejects.toThrow(/terminat|not queryable/);
+    const [{ n }] = (await target.sql<{ n: number }>(
+      `SELECT count(*)::int AS n FROM pg_auth_members WHERE member = (SELECT oid FROM pg_roles WHERE rolname = '${objectName(grant)}')`,
+    )) as [{ n: number }];
+    expect(n).toBe(0);
+    await dba.query('ROLLBACK');
+    expect((await stage.end(grant)).leftovers).toEqual([]);
+    await leave(session, dba);
+  }, 60_000);
 
   it('catches sessions that are opened during the end', async () => {
     const { order, session, credential } = await stage.begin();

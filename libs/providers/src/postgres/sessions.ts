@@ -37,8 +37,8 @@ async function untilNoneLeft(
   if (ended.size > 0) steps.push(`ended ${ended.size} session${ended.size === 1 ? '' : 's'}`);
 }
 
-/** @returns whether there was none */
-async function endVisible({ session, role }: Ending, ended: Set<number>): Promise<boolean> {
+/** @param ended gets the processes that were told to end. @returns whether there was none */
+export async function endVisible({ session, role }: Ending, ended: Set<number>): Promise<boolean> {
   const rows = await session.query<{ pid: number }>(
     'SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = $1',
     [role.oid],
