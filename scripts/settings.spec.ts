@@ -10,6 +10,8 @@ import { VARIABLES } from './variables';
 const url = 'postgres://owner:secret@db:5432/curfew';
 const OIDC_ISSUER = 'https://id.example.com';
 
+const onLoopback = { ALLOWED_TARGET_NETWORKS: '127.0.0.0/8' };
+
 describe('what the environment asks of a start', () => {
   it.each([
     ['nothing', {}, true],
@@ -49,10 +51,23 @@ describe('what the environment asks of a start', () => {
     });
     const everybody = { CURFEW_ENV: 'development', REDIS_URL: 'redis://localhost' };
     expect(processes).toEqual({
-      api: { ...everybody, OIDC_ISSUER, OIDC_CLIENT_SECRET: 'secret' },
-      worker: { ...everybody, STUCK_AFTER_SECONDS: '5' },
+      api: { ...everybody, ...onLoopback, OIDC_ISSUER, OIDC_CLIENT_SECRET: 'secret' },
+      worker: { ...everybody, ...onLoopback, STUCK_AFTER_SECONDS: '5' },
       timekeeper: everybody,
     });
+  });
+
+  it('lets those who try Curfew have targets on this machine, besides those that they name, and nobody in production', () => {
+    const networks = (environment: NodeJS.ProcessEnv) => {
+      const { api, worker, timekeeper } = readSettings({ OIDC_ISSUER, ...environment }).processes;
+      return [api, worker, timekeeper].map((one) => one['ALLOWED_TARGET_NETWORKS']);
+    };
+    const [own, both] = ['169.254.7.0/24', '169.254.7.0/24,127.0.0.0/8'];
+    expect(networks({})).toEqual(['127.0.0.0/8', '127.0.0.0/8', undefined]);
+    expect(networks({ ALLOWED_TARGET_NETWORKS: own })).toEqual([both, both, undefined]);
+    const production = { CURFEW_ENV: 'production' };
+    expect(networks(production)).toEqual([undefined, undefined, undefined]);
+    expect(networks({ ...production, ALLOWED_TARGET_NETWORKS: own })).toEqual([own, own, undefined]);
   });
 
   it('knows what becomes of every variable of every process', () => {
@@ -101,14 +116,18 @@ describe('what the environment asks of a start', () => {
         OIDC_ISSUER_FILE: join(folder, 'issuer'),
         OIDC_CLIENT_SECRET_FILE: join(folder, 'secret'),
       };
-      expect(settings.processes).toEqual({ api: { ...everybody, ...oidc }, worker: everybody, timekeeper: everybody });
+      expect(settings.processes).toEqual({
+        api: { ...everybody, ...onLoopback, ...oidc },
+        worker: { ...everybody, ...onLoopback },
+        timekeeper: everybody,
+      });
     });
 
     it('takes the variable itself first, and an empty file for none', () => {
       const empty = file('empty', '\n');
       expect(read({ PORT: '9000', PORT_FILE: file('port', '8000') }).port).toBe(9_000);
       const { databaseUrl, processes } = read({ DATABASE_URL_FILE: empty, REDIS_URL_FILE: empty });
-      expect([databaseUrl, processes.worker]).toEqual([undefined, { CURFEW_ENV: 'development' }]);
+      expect([databaseUrl, processes.worker]).toEqual([undefined, { CURFEW_ENV: 'development', ...onLoopback }]);
       expect(catching(() => read({ CURFEW_DEMO: '0', OIDC_ISSUER_FILE: empty })).message).toContain('nobody could');
     });
 

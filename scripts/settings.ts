@@ -40,7 +40,8 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   const system = pick(environment, SYSTEM);
   const handed = (name: AppName): [AppName, NodeJS.ProcessEnv] => {
     const known = variablesThatAre('handed on', name).map((variable) => handOn(environment, variable));
-    return [name, { ...system, CURFEW_ENV: mode, ...Object.assign({}, ...known) }];
+    const networks = name === 'timekeeper' ? {} : targetNetworks(environment, mode);
+    return [name, { ...system, CURFEW_ENV: mode, ...networks, ...Object.assign({}, ...known) }];
   };
   return {
     databaseUrl,
@@ -75,6 +76,13 @@ function handOn(environment: NodeJS.ProcessEnv, name: string): NodeJS.ProcessEnv
   const from = calledFrom(environment);
   if (environment[name]) return { [name]: PLACES.includes(name) ? resolve(from, value) : value };
   return { [`${name}_FILE`]: resolve(from, environment[`${name}_FILE`] ?? '') };
+}
+
+/** Who tries Curfew has targets on this machine, the demo's above all. */
+function targetNetworks(environment: NodeJS.ProcessEnv, mode: string): NodeJS.ProcessEnv {
+  const named = valueOf(environment, 'ALLOWED_TARGET_NETWORKS');
+  const all = [...(named === undefined ? [] : [named]), ...(mode === 'production' ? [] : ['127.0.0.0/8'])];
+  return all.length === 0 ? {} : { ALLOWED_TARGET_NETWORKS: all.join(',') };
 }
 
 function wantsDemo(

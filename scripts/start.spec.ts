@@ -49,9 +49,10 @@ describe('npm start', () => {
         .filter((key) => !['PATH', 'HOME', 'NODE_CHANNEL_FD'].includes(key))
         .toSorted();
     const everybody = ['CURFEW_ENV', 'DATABASE_URL', 'HOST', 'PORT'];
+    const both = [...everybody, 'ALLOWED_TARGET_NETWORKS', 'SEALING_KEY_FILE'];
     const demo = ['CURFEW_DEMO', 'CURFEW_DEMO_FILE'];
-    expect(own('api')).toEqual([...everybody, ...demo, 'OIDC_SCOPE', 'PUBLIC_URL', 'SEALING_KEY_FILE'].toSorted());
-    expect(own('worker')).toEqual([...everybody, 'PROOF_KEY_FILE', 'SEALING_KEY_FILE'].toSorted());
+    expect(own('api')).toEqual([...both, ...demo, 'OIDC_SCOPE', 'PUBLIC_URL'].toSorted());
+    expect(own('worker')).toEqual([...both, 'PROOF_KEY_FILE'].toSorted());
     expect(own('timekeeper')).toEqual(everybody);
     expect(environment('api')['HOST']).toBe('127.0.0.1');
     expect(new URL(environment('worker')['DATABASE_URL'] ?? '').username).toBe('curfew_worker');

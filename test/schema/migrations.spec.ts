@@ -8,7 +8,7 @@ import { MigrationsChanged, NotThisDatabase, openDatabase, SCHEMA_VERSION, Wrong
 import { PostgresProvider } from '@app/providers';
 import { migrateDatabase } from '../../apps/migrate/src/migrate';
 import { holding } from '../support/contention';
-import { anOrder, aPostgresTarget } from '../support/postgres-target';
+import { anOrder, aPostgresTarget, ON_LOOPBACK } from '../support/postgres-target';
 import { TargetServer } from '../support/target-server';
 
 const PASSWORDS = { api: new Secret('api'), worker: new Secret('worker'), timekeeper: new Secret('timekeeper') };
@@ -139,7 +139,7 @@ describe('migrating', () => {
   it('lets nobody in whom it did not make: not the role of a grant on a target in the same server', async () => {
     await migrate();
     const target = await aPostgresTarget(server);
-    const { credential } = await new PostgresProvider().issue(target.access, anOrder(target.read));
+    const { credential } = await new PostgresProvider(ON_LOOPBACK).issue(target.access, anOrder(target.read));
     const session = await target.use(credential);
     expect((await session.query('SELECT count(*)::int AS count FROM orders')).rows).toEqual([{ count: 10 }]);
     await session.end();

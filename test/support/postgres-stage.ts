@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Credential, EntitlementConfig, GrantRef, Issued, IssueOrder, Proof } from '@app/providers';
 import { objectName, PostgresProvider } from '@app/providers';
 import type { Secret } from '@app/kernel';
-import { anOrder, aPostgresTarget, type PostgresTarget } from './postgres-target';
+import { anOrder, aPostgresTarget, ON_LOOPBACK, type PostgresTarget } from './postgres-target';
 import type { TargetServer } from './target-server';
 
 const quoted = pg.escapeIdentifier;
@@ -27,7 +27,7 @@ export interface Stranger {
 
 /** A target, and what happens on it in a test. */
 export class Stage {
-  readonly provider = new PostgresProvider();
+  readonly provider = new PostgresProvider(ON_LOOPBACK);
 
   private constructor(
     readonly server: TargetServer,

@@ -1,8 +1,18 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { Secret } from '@app/kernel';
-import type { Credential, EntitlementConfig, GrantRef, IssueOrder, TargetAccess } from '@app/providers';
+import {
+  TargetNetworks,
+  type Credential,
+  type EntitlementConfig,
+  type GrantRef,
+  type IssueOrder,
+  type TargetAccess,
+} from '@app/providers';
 import type { TargetServer } from './target-server';
+
+/** Where the targets of tests are. */
+export const ON_LOOPBACK = new TargetNetworks(['127.0.0.0/8']);
 
 const quoted = pg.escapeIdentifier;
 

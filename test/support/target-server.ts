@@ -17,6 +17,7 @@ import { once } from 'node:events';
 import pg from 'pg';
 import { freePort, LOOPBACK } from '../../scripts/ports';
 import { prepare, SERVER_ENVIRONMENT, type Account } from '../../scripts/postgres-place';
+import { signal } from '../../scripts/processes';
 import { waitFor } from '../../scripts/waiting';
 
 const START_MS = 60_000;
@@ -99,11 +100,11 @@ export class TargetServer {
 
   /** Lets it hang: connections are taken and nothing is answered. */
   hang(): void {
-    for (const pid of this.#processes()) process.kill(pid, 'SIGSTOP');
+    for (const pid of this.#processes()) signal(pid, 'SIGSTOP');
   }
 
   resume(): void {
-    for (const pid of this.#processes()) process.kill(pid, 'SIGCONT');
+    for (const pid of this.#processes()) signal(pid, 'SIGCONT');
   }
 
   async stop(): Promise<void> {

@@ -17,7 +17,7 @@ import {
 } from '@app/platform';
 import { createMetrics } from '@app/platform/http';
 import { Bell, BullBell } from '@app/platform/queue';
-import { ProviderRegistry } from '@app/providers';
+import { ProviderRegistry, TargetNetworks } from '@app/providers';
 import { Reads } from './edge/reads';
 import { Writes } from './edge/writes';
 import { API_ENVIRONMENT } from './environment';
@@ -77,7 +77,12 @@ const identityEntities = [Connection, GroupMember, Identity, RefreshToken, SignI
         }),
     },
     { provide: Operations, inject: [DataSource], useFactory: (database: DataSource) => new Operations(database) },
-    { provide: ProviderRegistry, useFactory: () => new ProviderRegistry() },
+    {
+      provide: ProviderRegistry,
+      inject: [API_ENVIRONMENT],
+      useFactory: ({ ALLOWED_TARGET_NETWORKS }: ApiEnvironment) =>
+        ProviderRegistry.builtIn(new TargetNetworks(ALLOWED_TARGET_NETWORKS)),
+    },
     { provide: Registry, useFactory: () => createMetrics('api') },
     Reads,
     Writes,

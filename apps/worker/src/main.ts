@@ -25,7 +25,7 @@ import {
 } from '@app/platform';
 import { createMetrics, serve } from '@app/platform/http';
 import { BullBell } from '@app/platform/queue';
-import { ProviderRegistry } from '@app/providers';
+import { ProviderRegistry, TargetNetworks } from '@app/providers';
 import { Executor } from './executor';
 import { workerModule } from './worker.module';
 
@@ -46,8 +46,9 @@ await starting('worker', async () => {
   const sealer = LocalKeySealer.fromFile(environment.SEALING_KEY_FILE);
   const proofSealer = LocalKeySealer.fromFile(environment.PROOF_KEY_FILE);
 
+  const providers = ProviderRegistry.builtIn(new TargetNetworks(environment.ALLOWED_TARGET_NETWORKS));
   const operations = new Operations(database);
-  const work = new Work(database, operations, new Reach(database, new ProviderRegistry(), sealer), (call) =>
+  const work = new Work(database, operations, new Reach(database, providers, sealer), (call) =>
     log.info(call, 'provider call'),
   );
   const warrants = new Warrants(new Judge(new PoliciesService(clock), new Commitments(sealer), clock));

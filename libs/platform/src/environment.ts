@@ -49,14 +49,20 @@ const CIDR = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
   error: 'takes addresses and CIDRs, separated by commas: 10.1.2.3, 10.0.0.0/8, fd00::/8',
 });
 
-const trustedProxies = z
-  .string()
-  .transform((list) => list.split(',').map((entry) => entry.trim()))
-  .pipe(z.array(CIDR.refine((entry) => !entry.endsWith('/0'), 'trusts everybody')))
-  .optional()
-  .describe(
-    'The reverse proxies before the API, as addresses and CIDRs with commas between. What they say in `X-Forwarded-For` is believed, of nobody else; none by default.',
-  );
+const networks = (whole: string) =>
+  z
+    .string()
+    .transform((list) => list.split(',').map((entry) => entry.trim()))
+    .pipe(z.array(CIDR.refine((entry) => !entry.endsWith('/0'), whole)))
+    .optional();
+
+const allowedTargetNetworks = networks('allows everything').describe(
+  'Where targets may be although they are refused there otherwise, as addresses and CIDRs with commas between: loopback, link-local and metadata addresses, and others that are of no one machine. Each connection is judged by the address that it goes to; ordinary public and private addresses need no word.',
+);
+
+const trustedProxies = networks('trusts everybody').describe(
+  'The reverse proxies before the API, as addresses and CIDRs with commas between. What they say in `X-Forwarded-For` is believed, of nobody else; none by default.',
+);
 
 const sealingKeyFile = z
   .string()
@@ -91,6 +97,7 @@ const api = z.object({
   PICK_UPS_PER_MINUTE: perMinute(
     'How many credentials one person may try to pick up in a minute, at each process of the API.',
   ),
+  ALLOWED_TARGET_NETWORKS: allowedTargetNetworks,
   ACTIVATE_WITHIN_SECONDS: seconds(900, 86_400, 'How long after its approval a grant may begin, in seconds.'),
   CURFEW_DEMO: flag('`1` starts the embedded identity provider and adds the demo target. Refused in production.'),
   CURFEW_DEMO_FILE: z
@@ -146,6 +153,7 @@ export const workerEnvironment = z.object({
     .describe(
       'The file with the key that only the prover uses; same form as `SEALING_KEY_FILE`, another key, given to no other process.',
     ),
+  ALLOWED_TARGET_NETWORKS: allowedTargetNetworks,
   WORKER_CONCURRENCY: z.coerce
     .number()
     .int()

@@ -20,3 +20,4 @@ export type {
 } from './provider';
 export { MalformedGrant, TargetForbidden, TargetInvalid, TargetUnavailable, UnknownProvider } from './provider.errors';
 export { ProviderRegistry } from './registry';
+export { AddressNotAllowed, TargetNetworks } from './target-networks';

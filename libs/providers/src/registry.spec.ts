@@ -1,18 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { FakeTarget } from '../../../test/support/fake-target';
-import { grantOfObject, objectName, PostgresProvider, ProviderRegistry } from './index';
+import { grantOfObject, objectName, PostgresProvider, ProviderRegistry, TargetNetworks } from './index';
 
 const grantId = '0f9c2c3e-5f0e-4b57-9d52-0a1b2c3d4e5f';
 
 describe('the registry of providers', () => {
   it('knows the built-in kinds', () => {
-    const registry = new ProviderRegistry();
+    const registry = ProviderRegistry.builtIn(new TargetNetworks());
     expect(registry.kinds).toEqual(['postgres']);
     expect(registry.get('postgres')).toBeInstanceOf(PostgresProvider);
   });
 
   it.each(['oracle', '', 'Postgres', 'constructor'])('names the known kinds to who writes %j', (kind) => {
-    expect(() => new ProviderRegistry().get(kind)).toThrow(
+    expect(() => ProviderRegistry.builtIn(new TargetNetworks()).get(kind)).toThrow(
       expect.objectContaining({ kind: 'invalid', code: 'provider.unknown_kind', advice: 'Write one of: postgres.' }),
     );
   });

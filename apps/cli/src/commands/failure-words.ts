@@ -15,6 +15,7 @@ const WORDS: Readonly<Record<string, string>> = {
   'target.account_refused': "the target refuses Curfew's own account",
   'target.right_missing': "Curfew's own account lacks a right at the target",
   'target.peer_not_trusted': 'the target cannot show that it is the one that is meant',
+  'target.address_not_allowed': 'the address of the target is one where no target may be',
   'target.refused': 'the target refuses what its configuration asks for',
   'target.version_not_accepted': 'the version of the target is not accepted',
   'target.deadline_has_passed': 'by the clock of the target the deadline has passed',

@@ -1,17 +1,18 @@
 import { objectName, type GrantRef, type TargetAccess } from '../provider';
+import type { TargetNetworks } from '../target-networks';
 import type { Budget } from './budget';
 import { SQLSTATE, sqlState } from './postgres.errors';
-import { postgresConnection, type PostgresConnection } from './postgres.schemas';
-import { Session, type Way } from './session';
+import { postgresConnection } from './postgres.schemas';
+import { Session, type ServerAddress, type Way } from './session';
 
 /** A server as our own account sees it, for the length of one call. */
 export class Account {
-  readonly connection: PostgresConnection;
+  readonly connection: ServerAddress;
   readonly #target: TargetAccess;
   readonly budget: Budget;
 
-  constructor(target: TargetAccess, budget: Budget) {
-    this.connection = postgresConnection.parse(target.connection);
+  constructor(target: TargetAccess, budget: Budget, networks: TargetNetworks) {
+    this.connection = { ...postgresConnection.parse(target.connection), networks };
     this.#target = target;
     this.budget = budget;
   }

@@ -6,7 +6,7 @@ import { databaseFindings } from './check-databases';
 import { groupFindings } from './check-groups';
 import { askedInTheClear, loginFindings } from './check-logins';
 import { ownerFindings } from './check-objects-owner';
-import { isTooWeak, sqlState, translated } from './postgres.errors';
+import { isNotAllowed, isTooWeak, sqlState, translated } from './postgres.errors';
 import { postgresEntitlement } from './postgres.schemas';
 
 /** Findings never throw: what cannot be looked at is a finding too. */
@@ -30,7 +30,8 @@ export async function check(
     });
   } catch (error) {
     const { database } = account.connection;
-    findings.push(isTooWeak(error) ? askedInTheClear(database, 'our account') : failureFinding(error));
+    if (isNotAllowed(error)) findings.push(notAllowed(error.cause));
+    else findings.push(isTooWeak(error) ? askedInTheClear(database, 'our account') : failureFinding(error));
   }
   const ok = findings.every(({ kind }) => kind === 'notice');
   return { ok, ...(version !== undefined && { version }), findings };
@@ -41,6 +42,12 @@ function tlsFindings({ connection }: Account): CheckFinding[] {
   const message = 'TLS is switched off: whoever sits between us and the server can read and change everything';
   return [{ kind: 'notice', message, remedy: "tls: { mode: verify-full } in the target's file" }];
 }
+
+const notAllowed = ({ message }: Error): CheckFinding => ({
+  kind: 'wrong',
+  message,
+  remedy: 'ALLOWED_TARGET_NETWORKS of the api and of the worker names it, where it is meant.',
+});
 
 const WHAT_FAILED: Readonly<Record<string, string>> = {
   'target.account_refused': 'the server refuses the login of our account: its name, its password or pg_hba.conf',

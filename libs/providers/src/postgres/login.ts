@@ -2,11 +2,10 @@ import pg from 'pg';
 import type { Secret } from '@app/kernel';
 import type { Budget } from './budget';
 import { isTooWeak, SQLSTATE, sqlState } from './postgres.errors';
-import type { PostgresConnection } from './postgres.schemas';
-import { Session } from './session';
+import { Session, type ServerAddress } from './session';
 
 export interface LoginAttempt {
-  readonly connection: PostgresConnection;
+  readonly connection: ServerAddress;
   readonly database: string;
   readonly username: string;
   readonly password: Secret<string>;

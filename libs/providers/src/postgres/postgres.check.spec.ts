@@ -4,6 +4,7 @@ import type { CheckFinding, CheckReport, EntitlementConfig } from '@app/provider
 import {
   anOrder,
   aPostgresTarget,
+  ON_LOOPBACK,
   type PostgresTarget,
   type TargetOptions,
 } from '../../../../test/support/postgres-target';
@@ -12,7 +13,7 @@ import { TargetServer } from '../../../../test/support/target-server';
 import { PostgresProvider } from './postgres.provider';
 
 const quoted = pg.escapeIdentifier;
-const provider = new PostgresProvider();
+const provider = new PostgresProvider(ON_LOOPBACK);
 
 /** Runs the SQL that a finding proposes, as the superuser, in the database that it names. */
 async function mend(target: PostgresTarget, { remedy }: CheckFinding): Promise<void> {

@@ -1,7 +1,7 @@
 import { Secret } from '@app/kernel';
 import { waitFor } from '../../../../scripts/waiting';
 import { FragileLine } from '../../../../test/support/fragile-line';
-import { aPostgresTarget } from '../../../../test/support/postgres-target';
+import { aPostgresTarget, ON_LOOPBACK } from '../../../../test/support/postgres-target';
 import { describeOnPostgres } from '../../../../test/support/postgres-versions';
 import { describeProviderContract, type ContractSubject } from '../../../../test/support/provider-contract';
 import { TargetServer } from '../../../../test/support/target-server';
@@ -25,7 +25,7 @@ async function start(binaries?: string): Promise<ContractSubject> {
     return row!.now;
   };
   return {
-    provider: new PostgresProvider(),
+    provider: new PostgresProvider(ON_LOOPBACK),
     target: access,
     entitlement: target.read,
     refused: { connection, password: new Secret('not the password') },

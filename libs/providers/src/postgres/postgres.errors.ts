@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { TargetForbidden, TargetInvalid, TargetUnavailable } from '../provider.errors';
+import { AddressNotAllowed } from '../target-networks';
 
 /** The connection failed, or never came about: everything that is not an answer of the server. */
 export class ConnectionFailed extends Error {
@@ -40,6 +41,11 @@ export function isTooWeak(error: unknown): boolean {
   return error instanceof ConnectionFailed && error.cause instanceof AuthenticationTooWeak;
 }
 
+/** Whether we did not even go there. */
+export function isNotAllowed(error: unknown): error is ConnectionFailed & { readonly cause: AddressNotAllowed } {
+  return error instanceof ConnectionFailed && error.cause instanceof AddressNotAllowed;
+}
+
 /** The server's answer, when the error is one: its SQLSTATE. */
 export function sqlState(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError ? error.code : undefined;
@@ -49,7 +55,7 @@ export function sqlState(error: unknown): string | undefined {
 export function mayPass(error: unknown): boolean {
   const code = sqlState(error);
   if (code !== undefined) return PASSES.test(code) || PASSING.has(code) || isConcurrentChange(error);
-  return error instanceof ConnectionFailed && !isPeerRefused(error.cause);
+  return error instanceof ConnectionFailed && !isNotAllowed(error) && !isPeerRefused(error.cause);
 }
 
 /**
@@ -58,6 +64,8 @@ export function mayPass(error: unknown): boolean {
  */
 export function translated(error: unknown): unknown {
   if (error instanceof ConnectionFailed) {
+    if (isNotAllowed(error))
+      return new TargetInvalid('address_not_allowed', error.cause, { network: error.cause.network });
     if (isTooWeak(error)) return new TargetInvalid('authentication_too_weak', error.cause);
     return mayPass(error)
       ? new TargetUnavailable('no_connection', error.cause)

@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Secret } from '@app/kernel';
 import type { TargetAccess } from '@app/providers';
-import { anOrder, aPostgresTarget, type PostgresTarget } from '../../../../test/support/postgres-target';
+import { anOrder, aPostgresTarget, ON_LOOPBACK, type PostgresTarget } from '../../../../test/support/postgres-target';
 import { TargetServer, TEST_AUTHORITY } from '../../../../test/support/target-server';
 import { PostgresProvider } from './postgres.provider';
 
 describe('the line to a PostgreSQL target', () => {
-  const provider = new PostgresProvider();
+  const provider = new PostgresProvider(ON_LOOPBACK);
   let server: TargetServer;
   let target: PostgresTarget;
   beforeAll(async () => {

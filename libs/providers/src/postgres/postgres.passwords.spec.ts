@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { CheckFinding, EntitlementConfig, TargetAccess } from '@app/providers';
-import { anOrder, aPostgresTarget, type PostgresTarget } from '../../../../test/support/postgres-target';
+import { anOrder, aPostgresTarget, ON_LOOPBACK, type PostgresTarget } from '../../../../test/support/postgres-target';
 import { describeOnPostgres } from '../../../../test/support/postgres-versions';
 import { TargetServer, TEST_AUTHORITY } from '../../../../test/support/target-server';
 import { PostgresProvider } from './postgres.provider';
@@ -9,7 +9,7 @@ import { PostgresProvider } from './postgres.provider';
 const [TRUST, PASSWORD] = ['trusting', 'cleartext'];
 
 describeOnPostgres('a server that does not ask for SCRAM', (binaries) => {
-  const provider = new PostgresProvider();
+  const provider = new PostgresProvider(ON_LOOPBACK);
   let server: TargetServer;
   /** Two customers of the server: what one of them may enter is no concern of the other's. */
   let target: PostgresTarget;

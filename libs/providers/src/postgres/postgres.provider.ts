@@ -12,6 +12,7 @@ import {
   type Proof,
   type TargetAccess,
 } from '../provider';
+import { TargetNetworks } from '../target-networks';
 import { Account } from './account';
 import { Budget } from './budget';
 import { check } from './check';
@@ -36,35 +37,40 @@ export class PostgresProvider extends Provider {
   readonly connection = postgresConnection;
   readonly entitlement = postgresEntitlement;
 
+  /** @param networks where servers may be besides the ordinary places */
+  constructor(private readonly networks = new TargetNetworks()) {
+    super();
+  }
+
   issue(target: TargetAccess, order: IssueOrder): Promise<Issued> {
-    return bounded('issue', target, (account) => issue(account, order));
+    return this.#bounded('issue', target, (account) => issue(account, order));
   }
 
   end(target: TargetAccess, grant: GrantRef): Promise<Ended> {
-    return bounded('end', target, (account) => end(account, grant));
+    return this.#bounded('end', target, (account) => end(account, grant));
   }
 
   prove(target: TargetAccess, grant: GrantRef, proofCopy?: Secret<Credential>): Promise<Proof> {
-    return bounded('prove', target, (account) => prove(account, grant, proofCopy));
+    return this.#bounded('prove', target, (account) => prove(account, grant, proofCopy));
   }
 
   list(target: TargetAccess, installation: string): Promise<readonly string[]> {
-    return bounded('list', target, (account) => list(account, installation));
+    return this.#bounded('list', target, (account) => list(account, installation));
   }
 
   check(target: TargetAccess, entitlements: readonly EntitlementConfig[], now?: Date): Promise<CheckReport> {
-    return bounded('check', target, (account) => check(account, entitlements, now));
+    return this.#bounded('check', target, (account) => check(account, entitlements, now));
   }
-}
 
-async function bounded<T>(
-  call: keyof typeof BUDGET_MS,
-  target: TargetAccess,
-  work: (account: Account) => Promise<T>,
-): Promise<T> {
-  try {
-    return await work(new Account(target, new Budget(BUDGET_MS[call])));
-  } catch (error) {
-    throw translated(error);
+  async #bounded<T>(
+    call: keyof typeof BUDGET_MS,
+    target: TargetAccess,
+    work: (account: Account) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await work(new Account(target, new Budget(BUDGET_MS[call]), this.networks));
+    } catch (error) {
+      throw translated(error);
+    }
   }
 }

@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
 import pg from 'pg';
 import type { Secret } from '@app/kernel';
+import type { TargetNetworks } from '../target-networks';
 import type { Budget } from './budget';
 import { AuthenticationTooWeak, ConnectionFailed } from './postgres.errors';
 import type { PostgresConnection } from './postgres.schemas';
@@ -22,9 +23,14 @@ const SETTINGS = [
   '-c datestyle=ISO',
 ].join(' ');
 
+/** A server, and where it may be at all. */
+export interface ServerAddress extends PostgresConnection {
+  readonly networks: TargetNetworks;
+}
+
 /** Who goes where, under which name. */
 export interface Way {
-  readonly connection: PostgresConnection;
+  readonly connection: ServerAddress;
   readonly user: string;
   readonly password: Secret<string>;
   readonly database: string;
@@ -88,6 +94,7 @@ function configOf(way: Way, budget: Budget): pg.ClientConfig {
   return {
     host: connection.host,
     port: connection.port,
+    stream: () => connection.networks.socket(),
     user: way.user,
     password: way.password.reveal(),
     database: way.database,
