@@ -192,6 +192,17 @@ describe('npm start', () => {
     expect(clone.has('.curfew/run.json')).toBe(false);
   });
 
+  it('shows all that a process says about why it does not start', async () => {
+    const clone = aClone();
+    const problems = Array.from({ length: 20 }, (_, index) => `  policies/a.cedar:${index + 1}: no such thing`);
+    clone.write('words', ['curfew-api does not start: the policies are not valid', ...problems, 'Mend it.'].join('\n'));
+    clone.app('api', `console.error(process.getBuiltinModule('fs').readFileSync('words', 'utf8')); process.exit(1);`);
+    const running = clone.run('start.ts');
+    expect(await running.ended).toBe(1);
+    expect(problems.filter((line) => !running.output.includes(`${line}\n`))).toEqual([]);
+    expect(running.output).toContain('Mend it.');
+  });
+
   it('gives up when the database cannot be migrated, with the reason', async () => {
     const clone = aClone();
     clone.write('broken-migrate');

@@ -24,6 +24,8 @@ const STEADY_MS = 10_000;
 const STOP_MS = 8_000;
 const FIRST_ATTEMPTS = 5;
 const READY_MS = 60_000;
+/** What fits a terminal. */
+const MOST_LINES = 40;
 
 /**
  * One process that is to run: started again when it ends, at once and then with growing pauses. It tells over its
@@ -162,11 +164,20 @@ export class Supervised {
 
   #giveUp(message: string): void {
     const said = readFileSync(this.program.logFile).subarray(this.#logFrom).toString('utf8').trim().split('\n');
-    this.#settle.reject(new Failure(message, [...said.slice(-8), `All of it: ${this.program.logFile}`]));
+    this.#settle.reject(new Failure(message, [...lastWords(said), `All of it: ${this.program.logFile}`]));
   }
 
   #become(state: State, note?: string): void {
     this.state = state;
     this.#changed(this, note);
   }
+}
+
+/** Where it says itself why it does not start, all of that; or else what it said last. */
+function lastWords(said: readonly string[]): readonly string[] {
+  const from = said.findLastIndex((line) => /^curfew-\w+ does not start: /.test(line));
+  if (from < 0) return said.slice(-8);
+  const reason = said.slice(from);
+  const left = reason.length - MOST_LINES;
+  return left > 1 ? [...reason.slice(0, MOST_LINES - 1), `… and ${left} lines more`, ...reason.slice(-1)] : reason;
 }

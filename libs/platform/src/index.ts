@@ -11,7 +11,7 @@ export {
   type TimekeeperEnvironment,
   type WorkerEnvironment,
 } from './environment';
-export { onStop, reportReady, starting } from './lifecycle';
+export { onStop, reportReady, starting, startFailureWords } from './lifecycle';
 export { correlated, createLogger, currentCorrelation, describeError } from './log';
 export {
   LeaseLost,

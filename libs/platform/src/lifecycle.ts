@@ -8,12 +8,32 @@ export async function starting(name: string, start: () => Promise<unknown>): Pro
   try {
     await start();
   } catch (error) {
-    const reason = error instanceof Error ? error.message || error.name : 'failed';
-    const advice = error instanceof AppError && error.advice !== undefined ? `\n${error.advice}` : '';
-    process.stderr.write(`curfew-${name} does not start: ${reason}${advice}\n`);
+    process.stderr.write(`curfew-${name} does not start: ${startFailureWords(error)}\n`);
     process.exit(1);
   }
 }
+
+/** What is wrong, where, and what to do, a line each. */
+export function startFailureWords(error: unknown): string {
+  if (!(error instanceof AppError)) return error instanceof Error ? error.message || error.name : 'failed';
+  const details = Object.entries(error.details).flatMap(([name, value]) => detailLines(name, value));
+  // Some messages are a list themselves.
+  const unsaid = details.filter((line) => !error.message.includes(line)).map((line) => `  ${line}`);
+  return [error.message, ...unsaid, ...(error.advice === undefined ? [] : [error.advice])].join('\n');
+}
+
+function detailLines(name: string, value: unknown): string[] {
+  if (Array.isArray(value)) return value.map((each) => placed(each) ?? plain(each));
+  return [`${name}: ${plain(value)}`];
+}
+
+/** A problem in a file, as compilers say it. */
+function placed(value: unknown): string | undefined {
+  const { file, line, message } = (value ?? {}) as Record<string, unknown>;
+  return typeof file === 'string' && typeof message === 'string' ? `${file}:${String(line)}: ${message}` : undefined;
+}
+
+const plain = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
 /**
  * Ends with whoever started this process. A starter that gave us an IPC channel hears when we are ready; when the channel
