@@ -36,6 +36,11 @@ describe('what the environment asks of a start', () => {
     expect(catching(() => readSettings({ CURFEW_ENV: 'production' })).message).toContain('nobody could sign in');
   });
 
+  it('refuses a CURFEW_ENV that is none, with the two that there are', () => {
+    const refusal = catching(() => readSettings({ CURFEW_ENV: 'prod', OIDC_ISSUER }));
+    expect(refusal.message).toBe('CURFEW_ENV is neither development nor production');
+  });
+
   it.each(['0', '65536', '80x', '-1', '1.5'])('refuses the port %s', (PORT) => {
     expect(catching(() => readSettings({ PORT })).message).toContain('PORT is not a port');
   });

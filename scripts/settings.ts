@@ -25,10 +25,12 @@ const SYSTEM = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'NODE_ENV', 'N
 /** Values that name a place on the disk: as seen from where npm was called. */
 const PLACES = ['POLICY_DIR'];
 
+const MODES = ['development', 'production'];
+
 /** @throws Failure for a combination that nobody could sign in to, or that production must not have */
 export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   const databaseUrl = valueOf(environment, 'DATABASE_URL');
-  const mode = valueOf(environment, 'CURFEW_ENV') ?? 'development';
+  const mode = modeOf(valueOf(environment, 'CURFEW_ENV'));
   const demo = wantsDemo(environment['CURFEW_DEMO'], { mode, isOwnDatabase: databaseUrl === undefined });
   if (!demo && !valueOf(environment, 'OIDC_ISSUER'))
     throw new Failure('nobody could sign in: there is no OpenID provider', [
@@ -95,6 +97,11 @@ function wantsDemo(
       'Leave CURFEW_DEMO away, and set OIDC_ISSUER.',
     ]);
   return asked ? asked === '1' : isOwnDatabase && mode !== 'production';
+}
+
+function modeOf(text = 'development'): string {
+  if (MODES.includes(text)) return text;
+  throw new Failure(`CURFEW_ENV is neither ${MODES.join(' nor ')}`);
 }
 
 function portOf(text: string | undefined): number | undefined {
