@@ -167,7 +167,7 @@ export class CredentialPickedUp extends AppError {
 }
 
 export class NoReplacementLeft extends AppError {
-  constructor(code: 'not_picked_up' | 'used_up' | 'under_way') {
+  constructor(code: 'not_picked_up' | 'used_up' | 'under_way' | 'target_changed') {
     super({
       kind: 'conflict',
       code: `access.replacement_${code}`,
@@ -176,6 +176,7 @@ export class NoReplacementLeft extends AppError {
         not_picked_up: 'The credential still waits: pick it up.',
         used_up: 'It was replaced three times. Ask for a new grant.',
         under_way: 'It is being replaced: try again in a moment.',
+        target_changed: 'The target was changed since this was approved. Give the grant back, and ask for a new one.',
       }[code],
     });
   }

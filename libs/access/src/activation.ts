@@ -1,7 +1,7 @@
 import { AppError, Secret } from '@app/kernel';
 import { LeaseLost, Operations, Sealer, type Operation, type Transaction } from '@app/platform';
 import type { Credential, Issued } from '@app/providers';
-import { askedFor, currentScopeHash } from './asked';
+import { isScopeChanged } from './asked';
 import { proofContext, sealedContext } from './credentials.service';
 import { GrantCredential } from './credential.entity';
 import { Evidence } from './evidence.entity';
@@ -9,7 +9,6 @@ import { Grant } from './grant.entity';
 import { grantMachine } from './grant.machine';
 import { endGrant } from './grants.service';
 import { NO_LONGER_ALLOWED } from './reevaluation';
-import { Request } from './request.entity';
 import { Warrants } from './warrants';
 import { Work } from './work';
 
@@ -44,6 +43,8 @@ export class Activation {
 
   /** A replacement of a credential whose reply was lost: a new password on the same role, the same deadline. */
   async replace(operation: Operation, grant: Grant): Promise<void> {
+    // The target was changed since: what a replacement would make is not what was approved.
+    if (await this.#isChanged(grant)) return this.work.commit(operation, (tx) => Operations.finish(tx, operation));
     const issued = await this.#issue(operation, grant);
     await this.work.commit(operation, async (tx) => {
       await Operations.finish(tx, operation);
@@ -59,14 +60,13 @@ export class Activation {
 
   /** What runs is what was approved, and is allowed still. */
   async #refusal(grant: Grant): Promise<{ reason: 'policy' | 'failed'; failure: string } | undefined> {
-    const { manager } = this.work.database;
-    const request = await manager.findOneByOrFail(Request, { id: grant.requestId });
-    const offered = await askedFor(manager, request.id);
-    if (!currentScopeHash(request, offered).equals(grant.scopeHash)) {
-      return { reason: 'failed', failure: 'access.scope_changed' };
-    }
-    const lapsed = await this.warrants.lapsed(manager, [grant]);
+    if (await this.#isChanged(grant)) return { reason: 'failed', failure: 'access.scope_changed' };
+    const lapsed = await this.warrants.lapsed(this.work.database.manager, [grant]);
     return lapsed.length > 0 ? { reason: 'policy', failure: NO_LONGER_ALLOWED } : undefined;
+  }
+
+  #isChanged(grant: Grant): Promise<boolean> {
+    return isScopeChanged(this.work.database.manager, grant);
   }
 
   /** The end is armed before the beginning: this deadline is committed before the target is touched, and is told to it. */

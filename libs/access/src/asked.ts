@@ -68,6 +68,15 @@ export function currentScopeHash(
   });
 }
 
+/** Whether what the grant would run now is something else than what was approved. */
+export async function isScopeChanged(
+  manager: EntityManager,
+  { requestId, scopeHash: approved }: { requestId: string; scopeHash: Buffer },
+): Promise<boolean> {
+  const request = await manager.findOneByOrFail(Request, { id: requestId });
+  return !currentScopeHash(request, await askedFor(manager, requestId)).equals(approved);
+}
+
 /** What a grant is a grant of. */
 export async function grantedEntitlement(
   manager: EntityManager,

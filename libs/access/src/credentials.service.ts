@@ -4,6 +4,7 @@ import { Secret, type AppError } from '@app/kernel';
 import { currentCorrelation, Operations, Sealer, type OpenOperation, type Transaction } from '@app/platform';
 import type { Credential } from '@app/providers';
 import { CredentialPickedUp, GrantNotActive, NoReplacementLeft, NotFound } from './access.errors';
+import { isScopeChanged } from './asked';
 import { GrantCredential } from './credential.entity';
 import { credentialMachine } from './credential.machine';
 import type { Asker } from './facts';
@@ -46,6 +47,7 @@ export class CredentialsService {
   /** The reply was lost: a new password on the same role, three times at most. The old one stops to work. */
   async replace(tx: Transaction, asker: Asker, grantId: string): Promise<OpenOperation> {
     const grant = await this.#activeGrant(tx, asker, grantId);
+    if (await isScopeChanged(tx, grant)) throw new NoReplacementLeft('target_changed');
     // The work before the credential, as whoever carries it out takes them. It is not asked for when what follows throws.
     const work = { kind: 'replace', subjectId: grantId, correlation: currentCorrelation() ?? grantId } as const;
     const operation = await Operations.requestWhenIdle(tx, work);

@@ -63,7 +63,10 @@ export class Deadlines {
   /** @param guard the predicate of the partial index over `column` */
   async #end(column: 'ends_at' | 'activate_by', guard: string): Promise<EndedRow[]> {
     return this.database.query(
-      `WITH due AS MATERIALIZED (
+      // Whatever one pass ends bears one id, from the decision to the provider's call.
+      `WITH pass AS MATERIALIZED (
+         SELECT set_config('curfew.correlation', gen_random_uuid()::text, true) AS correlation
+       ), due AS MATERIALIZED (
          SELECT ctid FROM grants WHERE ${guard} AND ${column} <= (SELECT clock_timestamp())
          ORDER BY ${column} LIMIT ${BATCH} FOR UPDATE SKIP LOCKED
        ), decided AS (
@@ -71,12 +74,12 @@ export class Deadlines {
            end_reason = CASE WHEN state = 'active' THEN 'expired' ELSE 'failed' END,
            failure = CASE WHEN state = 'active' THEN NULL ELSE coalesce(
              (SELECT last_error FROM operations o WHERE o.subject_id = g.id AND o.finished_at IS NULL), 'access.not_begun_in_time') END
-         WHERE ctid = ANY(ARRAY(SELECT ctid FROM due)) AND ${guard}
+         WHERE ctid = ANY(ARRAY(SELECT ctid FROM due)) AND ${guard} AND (SELECT correlation FROM pass) IS NOT NULL
          RETURNING id, extract(epoch FROM ending_at - ${column}) * 1000 AS late_ms
        ), asked AS (
-         INSERT INTO operations (kind, subject_id, correlation) SELECT 'end', id, id::text FROM decided
+         INSERT INTO operations (kind, subject_id, correlation) SELECT 'end', id, (SELECT correlation FROM pass) FROM decided
          ON CONFLICT (subject_id) WHERE finished_at IS NULL DO UPDATE
-         SET kind = 'end', fence = operations.fence + 1, attempt = 0, run_after = clock_timestamp(), lease_owner = NULL,
+         SET kind = 'end', correlation = excluded.correlation, fence = operations.fence + 1, attempt = 0, run_after = clock_timestamp(), lease_owner = NULL,
              lease_ends_at = NULL, step = NULL, last_error = NULL
          RETURNING id, fence, subject_id
        )

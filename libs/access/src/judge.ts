@@ -80,9 +80,11 @@ export class Judge {
     });
   }
 
+  /** Ending access is gated by no policy for those who own the target; a policy may let others do it too. */
   async mayRevoke(manager: EntityManager, asker: Asker, offered: Offered): Promise<Verdict> {
     const policies = await this.policies.current(manager);
     const principal = principalOf(asker, policies);
+    if (principal.groups.includes(offered.target.ownerGroup)) return { allowed: true, policies: [] };
     return policies.may('revoke', { principal, resource: entitlementFacts(offered), context: this.#now(asker) });
   }
 

@@ -94,11 +94,17 @@ export class Reconciler {
   }
 
   async #later(operation: Operation, grant: Grant, code: string): Promise<void> {
-    await this.work.operations.postpone(operation, this.#pauseSeconds(operation, grant), code);
-    const endingFor = grant.endingAt ? this.clock.milliseconds() - grant.endingAt.getTime() : 0;
-    if (grant.state === 'ending' && endingFor > this.options.stuckAfterSeconds * 1_000) {
-      await this.steps.ending.stall(operation, grant, code);
-    }
+    const stuckIn = this.#stuckInSeconds(grant);
+    // Not later than it is stuck: that it is will be said then.
+    const pause = Math.min(this.#pauseSeconds(operation, grant), stuckIn > 0 ? stuckIn : Infinity);
+    await this.work.operations.postpone(operation, pause, code);
+    if (stuckIn <= 0) await this.steps.ending.stall(operation, grant, code);
+  }
+
+  /** How long it may still be `ending`; for ever when it is not, or is known to be stuck. */
+  #stuckInSeconds({ state, endingAt }: Grant): number {
+    if (state !== 'ending' || !endingAt) return Infinity;
+    return this.options.stuckAfterSeconds - (this.clock.milliseconds() - endingAt.getTime()) / 1_000;
   }
 
   /** Doubling from a quarter of a second. */

@@ -33,8 +33,21 @@ describe('the life of a grant', () => {
   });
 
   it('says what a grant did not begin for, and what it got stuck for', () => {
-    const failed = told({ state: 'ended', endReason: 'failed', failure: 'target.group_role_missing' });
+    const failed = told({
+      state: 'ended',
+      endReason: 'failed',
+      activatedAt: null,
+      failure: 'target.group_role_missing',
+    });
     expect(failed).toContain('did not begin  because the group role is missing at the target');
+    const ended = told({
+      state: 'ended',
+      endReason: 'policy',
+      activatedAt: inSeconds(-60),
+      failure: 'access.no_longer_allowed',
+    });
+    expect(ended).toMatch(/was ended {2}because .*\(access\.no_longer_allowed\)/);
+    expect(ended).not.toContain('did not begin');
     const stuck = told({ state: 'ended', stuckAt: inSeconds(-9), failure: 'target.right_missing' });
     expect(stuck).toMatch(/got stuck {2}because Curfew's own account lacks a right .*\(target\.right_missing\)/);
   });

@@ -38,12 +38,11 @@ export function grantLifeWords(grant: GrantLife, paint: Paint, now: number): str
 const TROUBLES = { begin: 'beginning', end: 'ending', tidy: 'tidying', replace: 'replacing' } as const;
 
 /** What does not go through, or what it did not begin for. */
-function troubles({ retry, failure, endReason, stuckAt }: GrantLife, now: number, paint: Paint): string[] {
+function troubles({ retry, failure, endReason, activatedAt, stuckAt }: GrantLife, now: number, paint: Paint): string[] {
   const entries: Entry[] = [];
   // A grant that got stuck carries what it got stuck for, and no longer what it did not begin for.
   if (failure !== null && stuckAt !== null) entries.push(['got stuck', [`because ${failureWords(failure)}`]]);
-  else if (failure !== null)
-    entries.push([endReason === 'expired' ? 'failed' : 'did not begin', [`because ${failureWords(failure)}`]]);
+  else if (failure !== null) entries.push([troubleOf(endReason, activatedAt), [`because ${failureWords(failure)}`]]);
   if (retry) {
     const next = retry.nextAt === null ? 'now' : `at ${exactTime(retry.nextAt)} (${relative(retry.nextAt, now)})`;
     entries.push([TROUBLES[retry.kind], [...retryWords(retry), `trying again ${next}`]]);
@@ -51,6 +50,11 @@ function troubles({ retry, failure, endReason, stuckAt }: GrantLife, now: number
   if (entries.length === 0) return [];
   const lines = entries.map(([name, words]) => [name, [words].flat().map((line) => paint('yellow', line))] as const);
   return ['', ...pairs(lines, paint)];
+}
+
+function troubleOf(endReason: string | null, activatedAt: string | null): string {
+  if (activatedAt === null) return 'did not begin';
+  return endReason === 'expired' ? 'failed' : 'was ended';
 }
 
 const isWaiting = ({ state }: Grant): boolean => state === 'ending' || state === 'stuck';
