@@ -509,6 +509,20 @@ describe('each route', () => {
     });
   });
 
+  it('lets administrators alone add targets and load policies', async () => {
+    const target = BODIES['POST /v1/targets'];
+    for (const who of ['ada', 'ben', 'cleo']) {
+      const added = await post('/v1/targets', target, who);
+      const loaded = await post('/v1/policies/reload', {}, who);
+      expect([added.status, JSON.parse(added.text).code, loaded.status, JSON.parse(loaded.text).code]).toEqual([
+        403,
+        'access.not_permitted',
+        403,
+        'access.not_permitted',
+      ]);
+    }
+  });
+
   describe('with an Idempotency-Key', () => {
     const count = async () => {
       const { rows } = await api.owner.query<{ count: number }>('SELECT count(*)::int AS count FROM requests');
@@ -544,6 +558,16 @@ describe('each route', () => {
         expect(JSON.parse(got.text).code).toBe('http.idempotency_key_reused');
       }
       expect(await count()).toBe(before);
+    });
+
+    it('is for one thing: the same body at another place is something else', async () => {
+      const key = randomUUID();
+      const [one, other] = [await post('/v1/requests', body(), 'ada'), await post('/v1/requests', body(), 'ada')];
+      const withdraw = ({ text }: Got) =>
+        post(`/v1/requests/${JSON.parse(text).id}/withdrawal`, {}, 'ada', { 'idempotency-key': key });
+      expect((await withdraw(one)).status).toBe(200);
+      const got = await withdraw(other);
+      expect([got.status, JSON.parse(got.text).code]).toEqual([409, 'http.idempotency_key_reused']);
     });
 
     it('is the caller’s own: the same key of somebody else is another', async () => {

@@ -54,7 +54,7 @@ describe('what runs is what was approved', () => {
     const id = await ask(['db/read']);
     await approve(id);
     await house.work();
-    const [{ id: grant }] = (await grants(id)) as [{ id: string }];
+    const grant = (await grants(id))[0]!.id;
     await house.as(ada, (tx) => house.credentials.pickUp(tx, ada, grant));
     const replace = () => house.as(ada, (tx) => house.credentials.replace(tx, ada, grant));
     // Asked for before the change, and carried out after it.
