@@ -182,6 +182,19 @@ export class NoReplacementLeft extends AppError {
   }
 }
 
+/** They may see it, and that is all. */
+export class TargetNotYours extends AppError {
+  constructor(details: { target: string; owner: string }) {
+    super({
+      kind: 'forbidden',
+      code: 'access.target_not_yours',
+      message: 'this target is not yours to check or to change',
+      advice: `Those who own it (${details.owner}) and administrators may check it, administrators may change it.`,
+      details,
+    });
+  }
+}
+
 export class TargetExists extends AppError {
   constructor(name: string) {
     super({
