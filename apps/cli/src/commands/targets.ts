@@ -34,7 +34,7 @@ export function addTargetCommands(program: Command, act: Act): void {
   targets
     .command('add')
     .description('connect a target; its password comes from standard input, a file, or a question')
-    .requiredOption('-f, --file <file>', 'what describes it (YAML); docs/providers has a page for each kind')
+    .requiredOption('-f, --file <file>', 'what describes it (YAML); docs/providers/postgres.md has a whole one')
     .option('--password-file <file>', "the password of Curfew's own account there; - is standard input")
     .option('--replace', 'change the target of this name')
     .option('--moved', 'with --replace: it is reached another way, and is the same system')
@@ -157,7 +157,10 @@ async function targetFile(
   if (error) throw new UsageError(`${file} is not YAML`, error.message.split('\n')[0]);
   const content: unknown = document.toJS({ maxAliasCount: 0 });
   if (typeof content !== 'object' || content === null || Array.isArray(content))
-    throw new UsageError(`${file} does not describe a target`, 'It begins with `name:`; docs/providers has examples.');
+    throw new UsageError(
+      `${file} does not describe a target`,
+      'It begins with `name:`; docs/providers/postgres.md has a whole one.',
+    );
   const target = content as Record<string, unknown>;
   if (acceptCreateroleOn15 !== true) return target;
   return { ...target, connection: { ...(target['connection'] as object | undefined), acceptCreateroleOn15: true } };
