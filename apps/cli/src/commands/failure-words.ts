@@ -8,7 +8,6 @@ const WORDS: Readonly<Record<string, string>> = {
   'target.too_slow': 'the target takes too long',
   'target.role_locked': 'somebody holds a lock on the role of the grant at the target',
   'target.sessions_still_live': 'sessions are still live at the target',
-  'target.role_locked': 'somebody at the target holds a lock on the role that was made, so its login does not close',
   'target.start_not_cut_off': 'an unfinished start of ours is still connected to the target',
   'target.login_not_tested': 'the login could not be tried at the target',
   'target.login_refused': 'the target refuses the login that was made',
