@@ -13,7 +13,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { once } from 'node:events';
 import pg from 'pg';
 import { freePort, LOOPBACK } from '../../scripts/ports';
 import { prepare, SERVER_ENVIRONMENT, type Account } from '../../scripts/postgres-place';
@@ -21,6 +20,7 @@ import { signal } from '../../scripts/processes';
 import { waitFor } from '../../scripts/waiting';
 
 const START_MS = 60_000;
+const STOP_MS = 10_000;
 const TLS = join(import.meta.dirname, 'tls');
 
 /** The authority that signed the certificate of {@link TargetServer} for `db.curfew.test`. */
@@ -100,30 +100,56 @@ export class TargetServer {
 
   /** Lets it hang: connections are taken and nothing is answered. */
   hang(): void {
-    for (const pid of this.#processes()) signal(pid, 'SIGSTOP');
+    const postmaster = this.#process?.pid;
+    if (postmaster === undefined) return;
+    const frozen = new Set<number>();
+    // The one that makes new processes first. The signal may take a moment to stop it: until there is nobody new.
+    for (let fresh = [postmaster]; fresh.length > 0; fresh = this.#children().filter((pid) => !frozen.has(pid)))
+      for (const pid of fresh) {
+        signal(pid, 'SIGSTOP');
+        frozen.add(pid);
+      }
   }
 
   resume(): void {
-    for (const pid of this.#processes()) signal(pid, 'SIGCONT');
+    const postmaster = this.#process?.pid;
+    if (postmaster === undefined) return;
+    for (const pid of [...this.#children(), postmaster]) signal(pid, 'SIGCONT');
+  }
+
+  /** Starts it again on the same data. A standby takes no changes, and follows nobody. */
+  async restart({ standby }: { standby: boolean }): Promise<void> {
+    await this.#end('SIGINT');
+    const mark = join(this.#data, 'standby.signal');
+    rmSync(mark, { force: true });
+    if (standby) writeFileSync(mark, '');
+    await this.#launch();
   }
 
   async stop(): Promise<void> {
-    const server = this.#process;
-    if (server?.exitCode === null) {
-      const gone = once(server, 'exit');
-      server.kill('SIGQUIT');
-      await gone;
-    }
+    await this.#end('SIGQUIT');
     rmSync(this.#folder, { recursive: true, force: true });
-    if (this.#guardian?.pid) process.kill(-this.#guardian.pid, 'SIGKILL');
+  }
+
+  /** Whatever it does, and though it hangs: what does not end when it is told to is killed. */
+  async #end(how: 'SIGINT' | 'SIGQUIT'): Promise<void> {
+    const server = this.#process;
+    const gone = (): true | undefined => ((server?.exitCode ?? server?.signalCode ?? null) === null ? undefined : true);
+    if (server?.pid !== undefined && !gone()) {
+      this.resume();
+      signal(server.pid, how);
+      if (!(await waitFor(gone, STOP_MS))) {
+        for (const pid of [server.pid, ...this.#children()]) signal(pid, 'SIGKILL');
+        await waitFor(gone, STOP_MS);
+      }
+    }
+    if (this.#guardian?.pid) signal(-this.#guardian.pid, 'SIGKILL');
     this.#guardian = undefined;
   }
 
-  #processes(): number[] {
-    const pid = this.#process?.pid;
-    if (pid === undefined) return [];
-    const children = spawnSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }).stdout;
-    return [pid, ...children.split('\n').filter(Boolean).map(Number)];
+  #children(): number[] {
+    const { stdout } = spawnSync('pgrep', ['-P', String(this.#process?.pid)], { encoding: 'utf8' });
+    return stdout.split('\n').filter(Boolean).map(Number);
   }
 
   #initialise(): void {
@@ -145,7 +171,7 @@ export class TargetServer {
   }
 
   async #launch(): Promise<void> {
-    this.port = await freePort();
+    if (this.port === 0) this.port = await freePort();
     const settings = {
       port: String(this.port),
       listen_addresses: this.host,
