@@ -83,6 +83,18 @@ export function describeProviderContract(name: string, start: () => Promise<Cont
       expect(await works(credential)).toBe(provider.ending.enforcedBy === 'curfew');
     });
 
+    it('issue: called again with another deadline, only that one counts', async () => {
+      const soon = new Date((await subject.now()).getTime() + 3_000);
+      const [sooner, later] = [await anOrder(), await anOrder({ endsAt: soon })];
+      await provider.issue(subject.target, sooner);
+      await provider.issue(subject.target, later);
+      const shortened = await provider.issue(subject.target, { ...sooner, endsAt: soon });
+      const extended = await provider.issue(subject.target, await anOrder({ grant: later.grant }));
+      await subject.reach(soon);
+      expect(await works(extended.credential)).toBe(true);
+      expect(await works(shortened.credential)).toBe(provider.ending.enforcedBy === 'curfew');
+    });
+
     it('issue: a target that lets in whoever has a wrong password is refused as invalid', async () => {
       const { target, entitlement } = subject.trusting;
       const order = await anOrder({ entitlement });

@@ -113,6 +113,7 @@ export interface EndingTraits {
  * Each promise below has a contract test of the same wording (`describeProviderContract`):
  * - issue: called twice, it leaves one working credential
  * - issue: the credential works when it returns, and the target ends it at the deadline by itself where it can
+ * - issue: called again with another deadline, only that one counts
  * - issue: a target that lets in whoever has a wrong password is refused as invalid
  * - issue: nothing is made when the fence refuses
  * - issue: called again after a crash at any step, it leaves one working credential
