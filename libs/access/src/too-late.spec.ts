@@ -116,7 +116,7 @@ describe('what comes after its time', () => {
   });
 
   it('a grant does not become active, however long its beginning took', async () => {
-    const id = await scheduled(2);
+    const id = await scheduled(3);
     const system = house.target.system();
     let hold = system.holdNext('issue');
     const working = house.work();
@@ -140,7 +140,7 @@ describe('what comes after its time', () => {
   });
 
   it('a credential is not handed over', async () => {
-    const id = await scheduled(2);
+    const id = await scheduled(3);
     await house.work();
     expect((await look(id)).state).toBe('active');
     await past(id, 'ends_at');
@@ -150,7 +150,7 @@ describe('what comes after its time', () => {
   });
 
   it('a credential is not handed over to somebody who waited for their turn beyond the end', async () => {
-    const id = await scheduled(2);
+    const id = await scheduled(3);
     await house.work();
     expect((await look(id)).state).toBe('active');
     const credential = await holding(house.urls.owner, 'SELECT FROM credentials WHERE grant_id = $1 FOR UPDATE', [id]);
