@@ -24,14 +24,18 @@ export const page = {
 
 export const nextCursor = z.string().optional();
 
-/** Text of a person: no control characters but line breaks, no lone surrogates. */
+// What changes the order in which text is shown (UAX #9: embeddings, overrides, isolates), or its lines.
+const REORDERS = /[\u202a-\u202e\u2066-\u2069\u2028\u2029]/;
+
+/** Text of a person, read as it is written: no control characters but line breaks, no bidirectional ones, no lone surrogates. */
 export const freeText = (max: number) =>
   z
     .string()
     .trim()
     .min(1)
     .max(max)
-    .refine((text) => text.isWellFormed() && !/[^\P{Cc}\n\r\t]/u.test(text), 'plain text without control characters');
+    .refine((text) => text.isWellFormed() && !/[^\P{Cc}\n\r\t]/u.test(text), 'plain text without control characters')
+    .refine((text) => !REORDERS.test(text), 'text that is read in the order in which it is written');
 
 /** 366 days: there is no way to ask for ever. */
 export const durationSeconds = z.number().int().min(1).max(31_622_400).describe('Whole seconds.');
