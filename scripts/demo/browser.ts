@@ -1,5 +1,7 @@
 import { setCookies, type Cookie } from './cookies.ts';
 
+const ANSWER_MS = 30_000;
+
 export interface Page {
   readonly url: string;
   readonly status: number;
@@ -29,6 +31,7 @@ export class Browser {
     const response = await fetch(target, {
       ...init,
       redirect: 'manual',
+      signal: AbortSignal.timeout(ANSWER_MS),
       headers: { accept: 'text/html', cookie: this.#header(target) },
     });
     setCookies(this.cookies, target, response.headers.getSetCookie());

@@ -27,7 +27,12 @@ export class DatabaseSession {
 
   /** @throws when the server refuses */
   static async open(login: Login): Promise<DatabaseSession> {
-    const client = new pg.Client({ ...login, connectionTimeoutMillis: 5_000, application_name: 'curfew-demo' });
+    const client = new pg.Client({
+      ...login,
+      connectionTimeoutMillis: 5_000,
+      query_timeout: 10_000,
+      application_name: 'curfew-demo',
+    });
     const session = new DatabaseSession(client);
     await client.connect();
     return session;
@@ -46,7 +51,7 @@ export class DatabaseSession {
 export async function tryToLogIn(login: Login): Promise<string> {
   try {
     const session = await DatabaseSession.open(login);
-    await session.leave();
+    session.leave().catch(() => undefined);
     return 'logged in';
   } catch (error) {
     return error instanceof Error ? error.message : 'refused';

@@ -3,6 +3,9 @@ import { createInterface } from 'node:readline';
 import type { Clone } from '../clone.ts';
 import { Browser, signInWith } from './browser.ts';
 
+/** No command of the demo takes as long: one that waits for an answer that never comes is ended. */
+const COMMAND_MS = 60_000;
+
 export interface Outcome {
   readonly code: number;
   readonly out: string;
@@ -62,8 +65,8 @@ export class Person {
     });
   }
 
-  get #options(): { env: NodeJS.ProcessEnv; signal?: AbortSignal } {
-    return { env: this.#environment, ...(this.#signal && { signal: this.#signal }) };
+  get #options(): { env: NodeJS.ProcessEnv; timeout: number; signal?: AbortSignal } {
+    return { env: this.#environment, timeout: COMMAND_MS, ...(this.#signal && { signal: this.#signal }) };
   }
 
   get #command(): string {
