@@ -1,13 +1,19 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { APPS } from '../../scripts/clone';
+import { APPS, paths, type Clone } from '../../scripts/clone';
 import { tellStory } from '../../scripts/demo/story';
 import type { Outcome, Person } from '../../scripts/demo/person';
+import { stopServer } from '../../scripts/embedded-postgres';
+import { signal } from '../../scripts/processes';
+import { readRun } from '../../scripts/run-file';
 import { Terminal } from '../../scripts/terminal';
 import { waitFor } from '../../scripts/waiting';
+import { allGone } from '../support/fake-clone';
 import { everyKey, everyRow } from '../support/everything';
 import { broken, type Asked } from '../support/oracle';
 import { aRedis, type RedisServer } from '../support/redis';
@@ -271,20 +277,56 @@ describe.each(['PostgreSQL', 'Redis'])('the path, with the queue on %s', (backen
 });
 
 describe('npm run demo', () => {
-  it('starts what does not run, tells the story, and ends with 0', async () => {
+  it('starts what does not run, tells the story, ends with 0, and leaves nothing running', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'curfew demo '));
+    const clone: Clone = { root: resolve(import.meta.dirname, '../..'), home };
+    try {
+      const demo = spawn(process.execPath, [join(clone.root, 'scripts/demo.ts')], {
+        cwd: clone.root,
+        env: { PATH: process.env['PATH'], HOME: home, CURFEW_HOME: home, NO_COLOR: '1' },
+      });
+      let said = '';
+      for (const stream of [demo.stdout, demo.stderr])
+        stream.setEncoding('utf8').on('data', (text: string) => (said += text));
+      const ended = once(demo, 'close');
+      const run = await waitFor(() => {
+        const seen = readRun(clone);
+        return APPS.every((name) => seen?.processes[name]?.state === 'ready') ? seen : undefined;
+      }, 60_000);
+      const pids = [run?.pid, run?.database?.pid, ...APPS.map((name) => run?.processes[name]?.pid)].map(Number);
+      const [code] = await ended;
+      expect(said).toMatch(/Curfew started in [^]*Every promise was kept/);
+      expect(code).toBe(0);
+      expect(pids.every((pid) => pid > 0)).toBe(true);
+      expect(await allGone(pids, 5_000)).toEqual([]);
+    } finally {
+      await stopServer(paths.postgres(clone));
+      rmSync(home, { recursive: true, force: true });
+    }
+  }, 150_000);
+
+  it('says which promise is broken, and ends with an error, when nobody carries the end out', async () => {
     const service = await RunningService.start();
+    let worker = 0;
     try {
       const demo = spawn(process.execPath, ['scripts/demo.ts'], {
         cwd: service.clone.root,
-        env: { PATH: process.env['PATH'], HOME: service.clone.home, CURFEW_HOME: service.clone.home },
+        env: { PATH: process.env['PATH'], HOME: service.clone.home, CURFEW_HOME: service.clone.home, NO_COLOR: '1' },
       });
       let said = '';
-      demo.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
-      const code = await new Promise((resolve) => demo.once('close', resolve));
-      expect(said).toContain('Every promise was kept');
-      expect(code).toBe(0);
+      for (const stream of [demo.stdout, demo.stderr])
+        stream.setEncoding('utf8').on('data', (text: string) => (said += text));
+      const ended = once(demo, 'close');
+      expect(await waitFor(() => said.includes('ada stays connected') || undefined, 60_000)).toBe(true);
+      worker = service.pid('worker');
+      process.kill(worker, 'SIGSTOP');
+      const [code] = await ended;
+      expect(said).toContain('BROKEN: the open session is cut at the deadline');
+      expect(said).toContain('BROKEN: ended means proven');
+      expect(code).toBe(1);
     } finally {
+      if (worker > 0) signal(worker, 'SIGCONT');
       await service.stop();
     }
-  }, 120_000);
+  }, 180_000);
 });
