@@ -18,6 +18,7 @@ const common = {
   REDIS_URL: 'handed on',
   HOST: 'made here',
   LOG_LEVEL: 'handed on',
+  CURFEW_FAILPOINTS: 'handed on',
 } as const;
 
 /**

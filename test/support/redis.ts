@@ -9,6 +9,9 @@ import { waitFor } from '../../scripts/waiting';
 
 export interface RedisServer {
   readonly url: string;
+  /** It keeps its connections, and answers nobody. */
+  hang(): void;
+  resume(): void;
   stop(): Promise<void>;
 }
 
@@ -23,6 +26,8 @@ export async function aRedis(): Promise<RedisServer> {
   if (!answers) throw new Error('Redis did not start');
   return {
     url: `redis://127.0.0.1:${port}`,
+    hang: () => void server.kill('SIGSTOP'),
+    resume: () => void server.kill('SIGCONT'),
     stop: async () => {
       if (server.exitCode === null && server.signalCode === null) server.kill('SIGKILL');
       await ended;

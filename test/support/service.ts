@@ -74,6 +74,16 @@ export class RunningService {
     return `postgresql://${SUPERUSER}:${encodeURIComponent(superuserPassword)}@${host}:${port}/curfew`;
   }
 
+  /** Curfew's own database, as a process enters it. */
+  urlOf(name: AppName): string {
+    const file = readFileSync(join(this.clone.home, 'database.json'), 'utf8');
+    const { passwords } = JSON.parse(file) as { passwords: Record<AppName, string> };
+    const url = new URL(this.databaseUrl);
+    url.username = `curfew_${name}`;
+    url.password = passwords[name];
+    return url.href;
+  }
+
   log(name: AppName): string {
     return readFileSync(join(this.clone.home, 'logs', `${name}.log`), 'utf8');
   }

@@ -1,5 +1,12 @@
 import 'reflect-metadata';
-import { apiEnvironment, createLogger, readEnvironment, starting, type ApiEnvironment } from '@app/platform';
+import {
+  apiEnvironment,
+  armFailpoints,
+  createLogger,
+  readEnvironment,
+  starting,
+  type ApiEnvironment,
+} from '@app/platform';
 import { serve } from '@app/platform/http';
 import { appModule } from './app.module';
 import { mountEmbeddedProvider } from './demo/demo.module';
@@ -7,6 +14,7 @@ import { serveOpenApi } from './openapi';
 
 await starting('api', async () => {
   const environment = readEnvironment(apiEnvironment);
+  armFailpoints(environment.CURFEW_FAILPOINTS);
 
   await serve({
     module: appModule(environment),

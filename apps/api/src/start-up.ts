@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { Recorder, type Act } from '@app/audit';
+import { failpoint } from '@app/kernel';
 import { DemoTargets } from './demo/demo-targets';
 import { LOGGER } from './platform.module';
 import { PolicyFolder } from './policies/policy-folder';
@@ -20,6 +21,7 @@ export class StartUp implements OnApplicationBootstrap {
   async onApplicationBootstrap(): Promise<void> {
     const { version, changed } = await this.recorder.run(ACT, (tx) => this.policies.apply(tx));
     this.log.info({ version, changed }, 'policies');
+    failpoint('start.policies_applied');
     await this.demo.add(ACT);
   }
 }

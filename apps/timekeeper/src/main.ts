@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { Deadlines } from '@app/access';
 import {
+  armFailpoints,
   createLogger,
   DatabaseClock,
   openDatabase,
@@ -16,6 +17,7 @@ import { timekeeperModule } from './timekeeper.module';
 
 await starting('timekeeper', async () => {
   const environment = readEnvironment(timekeeperEnvironment);
+  armFailpoints(environment.CURFEW_FAILPOINTS);
   const log = createLogger('timekeeper', environment.LOG_LEVEL);
   const onError = (error: unknown): void => log.error({ err: error }, 'connection');
 

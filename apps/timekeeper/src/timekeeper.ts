@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Counter, Histogram, type OpenMetricsContentType, type Registry } from 'prom-client';
 import { Deadlines } from '@app/access';
+import { failpoint } from '@app/kernel';
 import { Bell } from '@app/platform/queue';
 
 /** The longest it sleeps: a row may appear that it did not know of. */
@@ -68,7 +69,8 @@ export class Timekeeper {
       this.#lastPassAt = performance.now();
       for (const late of pass.lateMs) this.#lateness.observe(late / 1_000);
       // Not waited for: the next deadline does not wait for the queue.
-      void this.bell.ring(pass.operations);
+      const rung = this.bell.ring(pass.operations);
+      if (pass.operations.length > 0) void rung.then(() => failpoint('deadlines.rung'));
       return pass.full ? 0 : Math.min(MAX_SLEEP_MS, Math.ceil(pass.nextInMs ?? MAX_SLEEP_MS));
     } catch (error) {
       this.#failures.inc();

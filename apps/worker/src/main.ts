@@ -14,6 +14,7 @@ import {
 } from '@app/access';
 import { Commitments } from '@app/audit';
 import {
+  armFailpoints,
   createLogger,
   DatabaseClock,
   LocalKeySealer,
@@ -31,6 +32,7 @@ import { workerModule } from './worker.module';
 
 await starting('worker', async () => {
   const environment = readEnvironment(workerEnvironment);
+  armFailpoints(environment.CURFEW_FAILPOINTS);
   const log = createLogger('worker', environment.LOG_LEVEL);
   const onError = (error: unknown): void => log.error({ err: error }, 'connection');
 

@@ -1,4 +1,4 @@
-import { AppError, Secret } from '@app/kernel';
+import { AppError, failpoint, Secret } from '@app/kernel';
 import { LeaseLost, Operations, Sealer, type Operation, type Transaction } from '@app/platform';
 import type { Credential, Issued } from '@app/providers';
 import { isScopeChanged } from './asked';
@@ -32,8 +32,12 @@ export class Activation {
     const begun = await this.#begin(operation, grant);
     // Its time is over, or its end was decided: the row has the next step.
     if (!begun) return this.work.commit(operation, (tx) => Operations.finish(tx, operation));
+    failpoint('activation.begun');
     try {
-      await this.#activate(operation, begun, await this.#issue(operation, begun));
+      const issued = await this.#issue(operation, begun);
+      failpoint('activation.issued');
+      await this.#activate(operation, begun, issued);
+      failpoint('activation.committed');
     } catch (error) {
       // A configuration that is wrong stays wrong; anything else is tried again until `activate_by`.
       if (!(error instanceof AppError) || error.kind !== 'invalid') throw error;
@@ -46,6 +50,7 @@ export class Activation {
     // The target was changed since: what a replacement would make is not what was approved.
     if (await this.#isChanged(grant)) return this.work.commit(operation, (tx) => Operations.finish(tx, operation));
     const issued = await this.#issue(operation, grant);
+    failpoint('replacement.issued');
     await this.work.commit(operation, async (tx) => {
       await Operations.finish(tx, operation);
       const [rows] = await tx.query<[{ version: number }[], number]>(
@@ -55,7 +60,9 @@ export class Activation {
       );
       const replaced = rows[0];
       if (replaced) await this.#store(tx, grant.id, replaced.version + 1, issued);
+      failpoint('replacement.written');
     });
+    failpoint('replacement.committed');
   }
 
   /** What runs is what was approved, and is allowed still. */
@@ -103,6 +110,7 @@ export class Activation {
       // Its end was decided while it was made: that work removes what was made.
       if (affected !== 1) throw new LeaseLost(operation.id);
       await this.#store(tx, grant.id, 1, issued);
+      failpoint('activation.written');
     });
   }
 
@@ -118,10 +126,11 @@ export class Activation {
   }
 
   /** It will not begin. Whatever an earlier attempt may have made is ended like any other grant. */
-  #give(operation: Operation, grant: Grant, reason: 'policy' | 'failed', failure: string): Promise<void> {
-    return this.work.commit(operation, async (tx) => {
+  async #give(operation: Operation, grant: Grant, reason: 'policy' | 'failed', failure: string): Promise<void> {
+    await this.work.commit(operation, async (tx) => {
       await Operations.hold(tx, operation, 'refused');
       await endGrant(tx, grant.id, reason, failure);
     });
+    failpoint('activation.given_up');
   }
 }

@@ -1,6 +1,6 @@
 import { In } from 'typeorm';
 import { Commitments } from '@app/audit';
-import { Secret, type AppError } from '@app/kernel';
+import { failpoint, Secret, type AppError } from '@app/kernel';
 import { currentCorrelation, Operations, Sealer, type OpenOperation, type Transaction } from '@app/platform';
 import type { Credential } from '@app/providers';
 import { CredentialPickedUp, GrantNotActive, NoReplacementLeft, NotFound } from './access.errors';
@@ -40,6 +40,7 @@ export class CredentialsService {
       [current.id, credentialMachine.next('ready', 'pick_up')],
     );
     if (affected !== 1) throw new GrantNotActive('ending');
+    failpoint('pick_up.taken');
     const text = await this.sealer.open(current.sealed, sealedContext(grantId, current.version));
     return { credential: new Secret(JSON.parse(text.reveal()) as Credential) };
   }

@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { failpoint } from '@app/kernel';
 import type { OpenOperation } from '@app/platform';
 
 /** How many grants one statement ends. */
@@ -29,7 +30,9 @@ export class Deadlines {
   /** The grants whose time is over, and those that could not be begun in time. */
   async endDue(): Promise<Pass> {
     const expired = await this.#end('ends_at', `state IN ('scheduled', 'activating', 'active')`);
+    if (expired.length > 0) failpoint('deadlines.expired');
     const unbegun = await this.#end('activate_by', `state IN ('scheduled', 'activating')`);
+    if (unbegun.length > 0) failpoint('deadlines.given_up');
     return {
       operations: [...expired, ...unbegun],
       full: expired.length === BATCH || unbegun.length === BATCH,
@@ -43,21 +46,24 @@ export class Deadlines {
    * second one would make the planner read everything that it holds for.
    */
   async lapseDue(): Promise<void> {
-    await this.database.query(
+    const [, requests] = await this.database.query<[unknown[], number]>(
       `UPDATE requests SET state = 'lapsed', revision = revision + 1, decided_at = clock_timestamp()
        WHERE id = ANY(ARRAY(SELECT id FROM requests WHERE state = 'pending' AND lapses_at <= (SELECT clock_timestamp())
                             LIMIT ${BATCH} FOR UPDATE SKIP LOCKED))`,
     );
-    await this.database.query(
+    if (requests > 0) failpoint('deadlines.requests_lapsed');
+    const [, pending] = await this.database.query<[unknown[], number]>(
       `UPDATE sign_ins SET state = 'lapsed', revision = revision + 1, device_code_sealed = NULL
        WHERE id = ANY(ARRAY(SELECT id FROM sign_ins WHERE state = 'pending' AND lapses_at <= (SELECT clock_timestamp())
                             LIMIT ${BATCH} FOR UPDATE SKIP LOCKED))`,
     );
-    await this.database.query(
+    if (pending > 0) failpoint('deadlines.sign_ins_lapsed');
+    const [, expired] = await this.database.query<[unknown[], number]>(
       `UPDATE sign_ins SET state = 'ended', revision = revision + 1, end_reason = 'expired'
        WHERE id = ANY(ARRAY(SELECT id FROM sign_ins WHERE state = 'completed' AND ends_at <= (SELECT clock_timestamp())
                             LIMIT ${BATCH} FOR UPDATE SKIP LOCKED))`,
     );
+    if (expired > 0) failpoint('deadlines.sign_ins_ended');
   }
 
   /** @param guard the predicate of the partial index over `column` */

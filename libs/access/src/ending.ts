@@ -1,4 +1,4 @@
-import { AppError, Secret } from '@app/kernel';
+import { AppError, failpoint, Secret } from '@app/kernel';
 import { Operations, SealBroken, Sealer, type Operation, type Transaction } from '@app/platform';
 import type { Credential, Ended, Proof, ProofCheck } from '@app/providers';
 import { proofContext } from './credentials.service';
@@ -50,28 +50,33 @@ export class Ending {
   /** @throws AppError when the target does not answer, or shows no end: it is tried again, for ever */
   async attempt(operation: Operation, grant: Grant): Promise<void> {
     await this.#withdraw(operation, grant);
+    failpoint('ending.withdrawn');
     const { name, provider, access } = await this.work.reach.target(grant);
     const ref = await this.work.reach.ref(grant.id);
     const ended = await this.work.speak(operation, { name, step: 'end' }, () => provider.end(access, ref));
+    failpoint('ending.ended');
     const proofCopy = await this.#proofCopy(grant.id);
     const copy = proofCopy === 'broken' ? undefined : proofCopy;
     const asked = { name, step: 'prove', outcome: ({ verdict }: Proof) => verdict } as const;
     const proof = await this.work.speak(operation, asked, () => provider.prove(access, ref, copy));
+    failpoint('ending.proven');
     if (proof.verdict !== 'ended') throw new EndNotProven(proof);
     await this.#assertSameServer(grant.id, proof);
     const checks = proofCopy === 'broken' ? [...proof.checks, COPY_BROKEN] : proof.checks;
     await this.#conclude(operation, grant, ended, { ...proof, checks });
+    failpoint('ending.committed');
   }
 
   /** An end that does not get on is stuck: visible, and tried for ever. */
-  stall(operation: Operation, grant: Grant, failure: string): Promise<void> {
-    return this.work.commit(operation, async (tx) => {
+  async stall(operation: Operation, grant: Grant, failure: string): Promise<void> {
+    await this.work.commit(operation, async (tx) => {
       await tx.query(
         `UPDATE grants SET state = $3, revision = revision + 1, stuck_at = clock_timestamp(), failure = $4
          WHERE id = $1 AND revision = $2`,
         [grant.id, grant.revision, grantMachine.next('ending', 'stall'), failure],
       );
     });
+    failpoint('ending.stalled');
   }
 
   /** Removes what could not be removed when the grant ended: powerless, but there. */
@@ -81,12 +86,14 @@ export class Ending {
     const { steps, leftovers } = await this.work.speak(operation, { name, step: 'end' }, () =>
       provider.end(access, ref),
     );
+    failpoint('tidying.ended');
     if (leftovers.length > 0) throw new LeftoversRemain(leftovers.length);
     await this.work.commit(operation, async (tx) => {
       await Operations.finish(tx, operation);
       await tx.insert(Evidence, { grantId: grant.id, kind: 'tidy', body: { steps } });
       await tx.update(Grant, { id: grant.id }, { leftovers: [] });
     });
+    failpoint('tidying.committed');
   }
 
   /** From here on nobody picks it up: what was not handed over is not readable any more. */
@@ -147,6 +154,7 @@ export class Ending {
       if (ended.leftovers.length > 0) {
         await Operations.request(tx, { kind: 'tidy', subjectId: grant.id, correlation: operation.correlation });
       }
+      failpoint('ending.written');
     });
   }
 }

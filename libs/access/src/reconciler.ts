@@ -1,4 +1,4 @@
-import { AppError, Clock } from '@app/kernel';
+import { AppError, Clock, failpoint } from '@app/kernel';
 import { correlated, LeaseLost, Operations, type Operation } from '@app/platform';
 import { Activation } from './activation';
 import { Ending } from './ending';
@@ -34,6 +34,7 @@ export class Reconciler {
   async carryOut(operationId: string): Promise<void> {
     const operation = await this.work.operations.claim(operationId);
     if (!operation) return;
+    failpoint('operation.claimed');
     await correlated(operation.correlation, () =>
       operation.kind === 'reevaluate' ? this.#reevaluate(operation) : this.#reconcile(operation),
     );
@@ -67,6 +68,7 @@ export class Reconciler {
       // Another worker has it now, or it has another purpose: this outcome does not count.
       if (error instanceof LeaseLost) return;
       this.options.onError(error, operation);
+      failpoint('operation.failed');
       await later(error instanceof AppError ? error.code : 'internal');
     }
   }
@@ -98,6 +100,7 @@ export class Reconciler {
     // Not later than it is stuck: that it is will be said then.
     const pause = Math.min(this.#pauseSeconds(operation, grant), stuckIn > 0 ? stuckIn : Infinity);
     await this.work.operations.postpone(operation, pause, code);
+    failpoint('operation.postponed');
     if (stuckIn <= 0) await this.steps.ending.stall(operation, grant, code);
   }
 

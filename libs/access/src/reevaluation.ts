@@ -1,4 +1,5 @@
 import { In, type EntityManager } from 'typeorm';
+import { failpoint } from '@app/kernel';
 import { Operations, type Operation } from '@app/platform';
 import { Grant } from './grant.entity';
 import { grantMachine } from './grant.machine';
@@ -32,6 +33,7 @@ export class Reevaluation {
     }
     if (failures.length > 0) throw failures[0];
     await this.#conclude(operation);
+    failpoint('reevaluation.committed');
   }
 
   /** The live grants that rest on it: on the policies, on a person, or on a target. */
@@ -59,8 +61,8 @@ export class Reevaluation {
     return this.warrants.lapsed(manager, await liveOnes(manager, ids));
   }
 
-  #end(operation: Operation, grantId: string): Promise<unknown> {
-    return this.work.commit(
+  async #end(operation: Operation, grantId: string): Promise<void> {
+    await this.work.commit(
       operation,
       async (tx) => {
         await Operations.hold(tx, operation, 'end');
@@ -68,6 +70,7 @@ export class Reevaluation {
       },
       grantId,
     );
+    failpoint('reevaluation.ended_one');
   }
 
   /** A person's claims count for a while: their grants are judged again when that is over. */

@@ -43,7 +43,21 @@ const common = {
     .enum(['fatal', 'error', 'warn', 'info', 'debug'])
     .default('info')
     .describe('The least level that is logged.'),
+  CURFEW_FAILPOINTS: z
+    .string()
+    .optional()
+    .describe(
+      'For tests: the folder that says at which lines this process is killed or stopped. Refused in production.',
+    ),
 };
+
+function refuseTestsInProduction(
+  { CURFEW_ENV, CURFEW_FAILPOINTS }: { CURFEW_ENV: string; CURFEW_FAILPOINTS?: string | undefined },
+  context: z.RefinementCtx,
+): void {
+  if (CURFEW_ENV !== 'production' || CURFEW_FAILPOINTS === undefined) return;
+  context.addIssue({ code: 'custom', path: ['CURFEW_FAILPOINTS'], message: 'is for tests, and refused in production' });
+}
 
 const CIDR = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
   error: 'takes addresses and CIDRs, separated by commas: 10.1.2.3, 10.0.0.0/8, fd00::/8',
@@ -113,7 +127,7 @@ const api = z.object({
 });
 
 /** Tokens and credentials go over this line: in production it is encrypted, or does not leave the machine. */
-export const apiEnvironment = api.superRefine((values, context) => {
+export const apiEnvironment = api.superRefine(refuseTestsInProduction).superRefine((values, context) => {
   for (const [name, message] of [...certificateProblems(values), ...clearTextProblems(values)])
     context.addIssue({ code: 'custom', path: [name], message });
 });
@@ -144,31 +158,35 @@ function isLoopback(host: string): boolean {
   return bare === 'localhost' || (isIP(bare) !== 0 && ipaddr.process(bare).range() === 'loopback');
 }
 
-export const workerEnvironment = z.object({
-  ...common,
-  PORT: z.coerce.number().int().min(0).max(65_535).default(7421).describe('The port of health and metrics.'),
-  SEALING_KEY_FILE: sealingKeyFile,
-  PROOF_KEY_FILE: z
-    .string()
-    .describe(
-      'The file with the key that only the prover uses; same form as `SEALING_KEY_FILE`, another key, given to no other process.',
-    ),
-  ALLOWED_TARGET_NETWORKS: allowedTargetNetworks,
-  WORKER_CONCURRENCY: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(64)
-    .default(8)
-    .describe('How many operations one worker carries out at once.'),
-  STUCK_AFTER_SECONDS: seconds(60, 86_400, 'How long an end may take before its grant is `stuck`, in seconds.'),
-  RETRY_CAP_SECONDS: seconds(30, 3_600, 'The longest pause between two attempts, in seconds.'),
-});
+export const workerEnvironment = z
+  .object({
+    ...common,
+    PORT: z.coerce.number().int().min(0).max(65_535).default(7421).describe('The port of health and metrics.'),
+    SEALING_KEY_FILE: sealingKeyFile,
+    PROOF_KEY_FILE: z
+      .string()
+      .describe(
+        'The file with the key that only the prover uses; same form as `SEALING_KEY_FILE`, another key, given to no other process.',
+      ),
+    ALLOWED_TARGET_NETWORKS: allowedTargetNetworks,
+    WORKER_CONCURRENCY: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(64)
+      .default(8)
+      .describe('How many operations one worker carries out at once.'),
+    STUCK_AFTER_SECONDS: seconds(60, 86_400, 'How long an end may take before its grant is `stuck`, in seconds.'),
+    RETRY_CAP_SECONDS: seconds(30, 3_600, 'The longest pause between two attempts, in seconds.'),
+  })
+  .superRefine(refuseTestsInProduction);
 
-export const timekeeperEnvironment = z.object({
-  ...common,
-  PORT: z.coerce.number().int().min(0).max(65_535).default(7422).describe('The port of health and metrics.'),
-});
+export const timekeeperEnvironment = z
+  .object({
+    ...common,
+    PORT: z.coerce.number().int().min(0).max(65_535).default(7422).describe('The port of health and metrics.'),
+  })
+  .superRefine(refuseTestsInProduction);
 
 export const migrateEnvironment = z.object({
   DATABASE_URL: secret(

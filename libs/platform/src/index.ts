@@ -11,6 +11,7 @@ export {
   type TimekeeperEnvironment,
   type WorkerEnvironment,
 } from './environment';
+export { armFailpoints } from './failpoints';
 export { onStop, reportReady, starting, startFailureWords } from './lifecycle';
 export { correlated, createLogger, currentCorrelation, describeError } from './log';
 export {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Recorder, type Act } from '@app/audit';
-import { AppError, Secret } from '@app/kernel';
+import { AppError, failpoint, Secret } from '@app/kernel';
 import { Operations, Sealer, type Transaction } from '@app/platform';
 import { Bell, type Ring } from '@app/platform/queue';
 import type { RequestContext } from './request-context';
@@ -61,9 +61,12 @@ export class Writes {
     const answer = await this.recorder.run(act, async (tx) => {
       const result = await work(tx);
       rings = Operations.requestedIn(tx);
+      failpoint('write.written');
       return result;
     });
+    failpoint('write.committed');
     await this.bell.ring(rings);
+    failpoint('write.rung');
     return answer;
   }
 

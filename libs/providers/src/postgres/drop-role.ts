@@ -1,4 +1,5 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
+import { failpoint } from '@app/kernel';
 import type { Leftover } from '../provider';
 import type { Ending } from './ending';
 import { mayPass, SQLSTATE, sqlState } from './postgres.errors';
@@ -33,6 +34,7 @@ async function drop({ session, role }: Ending): Promise<void> {
   await session.query(`DROP ROLE ${escapeIdentifier(role.name)}`);
   const live = await session.query('SELECT pid FROM pg_stat_activity WHERE usesysid = $1', [role.oid]);
   if (live.length > 0) throw new SessionsLeft();
+  failpoint('postgres.role_dropping');
 }
 
 /**

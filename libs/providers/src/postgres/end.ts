@@ -1,4 +1,5 @@
 import { escapeIdentifier } from 'pg';
+import { failpoint } from '@app/kernel';
 import { objectName, type Ended, type GrantRef, type Leftover } from '../provider';
 import { TargetUnavailable } from '../provider.errors';
 import { connectionNames, cutOffStarts, type Account } from './account';
@@ -58,10 +59,14 @@ async function endRole(ending: Ending): Promise<Leftover[]> {
   // A login that was under way when the door closed may show only now: the role goes when none is left in that moment.
   for (let round = 0; round < ROUNDS; round += 1) {
     await endSessions(ending);
+    failpoint('postgres.sessions_ended');
     const powers = await revokeMemberships(ending);
+    failpoint('postgres.memberships_revoked');
     await endHiddenSessions(ending);
     const objects = await tidyObjects(ending);
+    failpoint('postgres.objects_tidied');
     const outcome = await dropRole(ending, [...powers, ...objects]);
+    failpoint('postgres.role_dropped');
     if (outcome !== 'sessions') return outcome;
   }
   throw new TargetUnavailable('sessions_still_live');
@@ -72,6 +77,7 @@ async function takePowerAway(ending: Ending): Promise<void> {
   await joinRole(ending);
   try {
     await closeLogin(ending);
+    failpoint('postgres.login_closed');
   } catch (error) {
     await revokeMemberships(ending);
     await endSessions(ending).catch(() => undefined);

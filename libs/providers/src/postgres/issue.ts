@@ -1,5 +1,5 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
-import { Secret, type AppError } from '@app/kernel';
+import { failpoint, Secret, type AppError } from '@app/kernel';
 import { scramVerifier } from '@app/platform';
 import { TargetInvalid, TargetUnavailable } from '../provider.errors';
 import { objectName, type Issued, type IssueOrder } from '../provider';
@@ -46,6 +46,7 @@ export async function issue(account: Account, order: IssueOrder): Promise<Issued
     const server = await serverIdentity(session);
     return { server, ...(await session.transaction(() => make(account, session, wanted))) };
   });
+  failpoint('postgres.role_committed');
   const tested = await testLogin(account, wanted, password);
   return {
     credential: credentialOf(account.connection, entitlement, { username: name, password }),
@@ -61,6 +62,7 @@ async function make(account: Account, session: Session, wanted: Wanted): Promise
   await session.query(roleStatement(wanted, ground.exists));
   const options = major >= SAFE_CREATEROLE ? ' WITH INHERIT TRUE, SET FALSE' : '';
   await session.query(`GRANT ${escapeIdentifier(entitlement.groupRole)} TO ${escapeIdentifier(name)}${options}`);
+  failpoint('postgres.role_made');
   return ground;
 }
 

@@ -1,4 +1,4 @@
-import { AppError, Secret } from '@app/kernel';
+import { AppError, failpoint, Secret } from '@app/kernel';
 import { objectName, type Credential, type GrantRef, type Proof, type ProofCheck } from '../provider';
 import { connectionNames, serverIdentity, type Account } from './account';
 import { tryLogin, type LoginVerdict } from './login';
@@ -30,6 +30,7 @@ export async function prove(account: Account, grant: GrantRef, proofCopy?: Secre
   } catch (error) {
     return { verdict: 'unknown', checks: [notSeen(translated(error))] };
   }
+  failpoint('postgres.catalogue_read');
   const { server, checks } = seen;
   const verdict = verdictOf(checks);
   if (!proofCopy) return { verdict, checks, server };

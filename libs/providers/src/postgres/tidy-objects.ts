@@ -1,4 +1,5 @@
 import { escapeIdentifier } from 'pg';
+import { failpoint } from '@app/kernel';
 import type { Leftover } from '../provider';
 import { connectionNames } from './account';
 import type { Ending } from './ending';
@@ -67,6 +68,7 @@ async function giveAway({ account, role }: Ending, session: Session): Promise<nu
     await session.query(`REASSIGN OWNED BY ${escapeIdentifier(role.name)} TO ${to}`);
     const kept = await countOwned(session, role.oid);
     if (kept > 0) return owned - kept;
+    failpoint('postgres.objects_given_away');
   }
   await session.query(`DROP OWNED BY ${escapeIdentifier(role.name)}`);
   return owned;

@@ -1,0 +1,4 @@
+import { killSuite } from '../support/kill-suite';
+import { ENDINGS } from '../support/kills';
+
+killSuite('an end', ENDINGS);
