@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openDatabase } from '@app/platform';
+import { LEASE_SECONDS, openDatabase } from '@app/platform';
 import { ticks } from '../../scripts/waiting';
 import { aCurfewServer, type CurfewServer } from '../support/curfew-server';
 
@@ -67,6 +67,25 @@ describe.each(['api', 'worker'] as const)('a connection of the %s that hangs', (
     const answers = await Promise.allSettled(pids.map(() => database.query('SELECT 1')));
     expect(answers.map(({ status }) => status)).toEqual(pids.map(() => 'rejected'));
     await answersAgain();
+  });
+
+  it('holds nothing for as long as a lease when its process sleeps in a transaction', async () => {
+    const options = {
+      url: curfew.urls[role],
+      applicationName: `curfew-${role}`,
+      entities: [],
+      onError: () => undefined,
+    };
+    const usual = await openDatabase({ ...options, connections: 1 });
+    try {
+      const [row] = await usual.query<{ ms: number }[]>(
+        `SELECT setting::int AS ms FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'`,
+      );
+      expect(row!.ms).toBeGreaterThan(0);
+      expect(row!.ms).toBeLessThan(LEASE_SECONDS * 1_000);
+    } finally {
+      await usual.destroy();
+    }
   });
 
   it.each(['a statement', 'the commit'])(

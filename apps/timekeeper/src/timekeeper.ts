@@ -8,8 +8,12 @@ import { Bell } from '@app/platform/queue';
 /** The longest it sleeps: a row may appear that it did not know of. */
 const MAX_SLEEP_MS = 100;
 const LAPSE_EVERY_MS = 1_000;
-/** Longer than any statement may take: the connection hangs, and a new process gets on faster than this one. */
-const HUNG_MS = 4_000;
+/**
+ * Longer than any statement may take: the connection hangs, and a new process gets on faster than this one. Counted in
+ * looks of ours: a process that was stopped, or got no time, has not waited.
+ */
+const HUNG_LOOKS = 8;
+const LOOK_MS = 500;
 
 /** Ends what is due, on time: looks, sleeps until the next deadline, looks again. */
 export class Timekeeper {
@@ -19,7 +23,8 @@ export class Timekeeper {
   #running: Promise<unknown> = Promise.resolve();
   /** On the monotonic clock. */
   #lastPassAt = performance.now();
-  #passBeganAt: number | undefined;
+  /** How often the watch has looked at the pass that is under way. */
+  #looks: number | undefined;
   #watch: NodeJS.Timeout | undefined;
 
   constructor(
@@ -42,7 +47,7 @@ export class Timekeeper {
   }
 
   start(): void {
-    this.#watch = setInterval(() => this.#endWhenHung(), 500);
+    this.#watch = setInterval(() => this.#endWhenHung(), LOOK_MS);
     this.#running = Promise.all([this.#end(), this.#lapse()]);
   }
 
@@ -63,7 +68,7 @@ export class Timekeeper {
 
   /** @returns how long to sleep, in milliseconds */
   async #pass(): Promise<number> {
-    this.#passBeganAt = performance.now();
+    this.#looks = 0;
     try {
       const pass = await this.deadlines.endDue();
       this.#lastPassAt = performance.now();
@@ -77,13 +82,15 @@ export class Timekeeper {
       this.log.error({ err: error }, 'a pass did not go through');
       return MAX_SLEEP_MS;
     } finally {
-      this.#passBeganAt = undefined;
+      this.#looks = undefined;
     }
   }
 
   /** Whoever starts this process starts another one. */
   #endWhenHung(): void {
-    if (this.#passBeganAt === undefined || performance.now() - this.#passBeganAt < HUNG_MS) return;
+    if (this.#looks === undefined) return;
+    this.#looks += 1;
+    if (this.#looks < HUNG_LOOKS) return;
     this.log.fatal('the database connection hangs; ending, to begin anew');
     process.exit(1);
   }

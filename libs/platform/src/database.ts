@@ -6,6 +6,12 @@ import { assertSchemaVersion } from './schema-version';
 /** What every change goes through: the manager of one running transaction. */
 export type Transaction = EntityManager;
 
+/**
+ * A process that sleeps, or hangs, in the midst of writing something down holds it no longer than this: less than its
+ * lease, so that whoever takes over does not wait for it.
+ */
+const IDLE_IN_TRANSACTION_MS = 4_000;
+
 type Entity = EntitySchema | (new () => object);
 
 export interface DatabaseOptions {
@@ -46,7 +52,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<DataSource
       statement_timeout: timeout,
       // The server's timeout is of no use when its answer does not come through.
       query_timeout: timeout + 1_000,
-      idle_in_transaction_session_timeout: timeout,
+      idle_in_transaction_session_timeout: Math.min(timeout, IDLE_IN_TRANSACTION_MS),
       keepAlive: true,
       options: Object.entries({ timezone: 'UTC', ...options.settings })
         .map(([name, value]) => `-c ${name}=${value}`)
