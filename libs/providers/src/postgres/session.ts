@@ -10,6 +10,8 @@ import type { PostgresConnection } from './postgres.schemas';
 const CONNECT_MS = 5_000;
 const STATEMENT_MS = 10_000;
 const LOCK_MS = 3_000;
+/** A worker that sleeps in the midst of a change holds it up no longer: whoever takes its lease over is to find nothing held. */
+const IDLE_IN_TRANSACTION_MS = 4_000;
 const CLOSE_MS = 500;
 
 // What a hostile object in a schema of the database could be called by, and what a setting of the role or of the
@@ -104,7 +106,7 @@ function configOf(way: Way, budget: Budget): pg.ClientConfig {
     connectionTimeoutMillis: budget.atMost(CONNECT_MS),
     statement_timeout: STATEMENT_MS,
     lock_timeout: LOCK_MS,
-    idle_in_transaction_session_timeout: STATEMENT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     enableChannelBinding: connection.tls.mode !== 'disable',
   };
 }
