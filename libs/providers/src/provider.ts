@@ -83,11 +83,19 @@ export interface Proof {
   readonly server?: string;
 }
 
-/** One finding of a target's check. `sql` (or the target's own language) is what would mend it. */
+/** One finding of a target's check. */
 export interface CheckFinding {
   /** `missing`: a right we need; `excess`: a right we should not have; `wrong`: anything else that must be mended; `notice`: good to know. */
   readonly kind: 'missing' | 'excess' | 'wrong' | 'notice';
   readonly message: string;
+  /**
+   * Statements that mend it. Those of a whole report, run by an administrator of the target as they are and in their order,
+   * mend all that statements can mend, and lock nobody out.
+   */
+  readonly sql?: readonly string[];
+  /** The database to run them in, where that matters. */
+  readonly database?: string;
+  /** What would mend it, in words: no statement does, or not alone. */
   readonly remedy?: string;
 }
 

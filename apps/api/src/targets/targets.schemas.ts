@@ -60,7 +60,12 @@ export const checkReport = z
       z.object({
         kind: z.enum(['missing', 'excess', 'wrong', 'notice']),
         message: z.string(),
-        remedy: z.string().optional(),
+        sql: z
+          .array(z.string())
+          .optional()
+          .describe('Statements that mend it. All of a report, run in their order, lock nobody out.'),
+        database: z.string().optional().describe('Where they have to be run, when that matters.'),
+        remedy: z.string().optional().describe('What would mend it, in words.'),
       }),
     ),
   })

@@ -363,18 +363,31 @@ describe('targets add', () => {
     expect((await desk.run(['targets', 'add', '-f', file], { input: '' })).code).toBe(2);
   });
 
-  it('ends with 9 when a check found something, and prints what would mend it', async () => {
+  it('ends with 9 when a check found something, and prints the SQL that mends it apart from words', async () => {
     const findings = [
-      {
-        kind: 'missing',
-        message: 'no ADMIN OPTION on orders_read',
-        remedy: 'GRANT orders_read TO curfew WITH ADMIN OPTION;',
-      },
+      { kind: 'notice', message: 'TLS is switched off', remedy: 'tls: { mode: verify-full }' },
+      { kind: 'missing', message: 'no ADMIN OPTION', sql: ['GRANT orders_read TO curfew WITH ADMIN OPTION;'] },
+      { kind: 'excess', message: 'rights', database: 'a"b', sql: ['REVOKE 1;', 'REVOKE 2;'] },
+      { kind: 'excess', message: 'more rights', database: 'a"b', sql: ['REVOKE 3;\u001b[31m'] },
+      { kind: 'wrong', message: 'too powerful', remedy: 'Take that away from the role, or lend another one.' },
     ];
     desk.service.on('POST /v1/targets/*/checks', { body: { ok: false, version: '18', findings } });
     const { code, stdout } = await desk.run(['targets', 'check', 'orders-db']);
     expect(code).toBe(9);
-    expect(stdout).toContain('GRANT orders_read TO curfew WITH ADMIN OPTION;');
+    const [, sql, words] = /in this order:\n\n([^]*?)\n\n {2}What else is to be done:\n\n([^]*)$/.exec(stdout) ?? [];
+    expect(sql?.split('\n').map((line) => line.trim())).toEqual([
+      'GRANT orders_read TO curfew WITH ADMIN OPTION;',
+      '\\connect "a""b"',
+      'REVOKE 1;',
+      'REVOKE 2;',
+      'REVOKE 3;\\u{1b}[31m',
+    ]);
+    expect(
+      words
+        ?.trimEnd()
+        .split('\n')
+        .map((line) => line.trim()),
+    ).toEqual(['tls: { mode: verify-full }', 'Take that away from the role, or lend another one.']);
   });
 });
 

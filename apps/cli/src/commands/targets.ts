@@ -119,12 +119,29 @@ async function check({ api, asTyped, terminal }: Context, _: object, name: strin
 
 function checkWords({ paint }: Context['terminal'], name: string, { ok, version, findings }: CheckReport): string[] {
   const colours = { missing: 'red', excess: 'red', wrong: 'red', notice: 'yellow' } as const;
+  const statements = script(findings);
   const remedies = findings.flatMap(({ remedy }) => (remedy === undefined ? [] : visibleLines(remedy)));
   return [
     `${ok ? paint('green', '✓') : paint('red', '✗')} ${name} ${ok ? 'is right' : 'is not right yet'}${version === undefined ? '' : ` (${visible(version)})`}`,
     ...findings.map(({ kind, message }) => `  ${paint(colours[kind], kind.padEnd(7))} ${visible(message)}`),
-    ...(remedies.length === 0 ? [] : ['', '  What would mend it:', '', ...remedies.map((line) => `    ${line}`)]),
+    ...(statements.length === 0
+      ? []
+      : ['', '  The SQL that mends it, to be run as a superuser, in this order:', '', ...indented(statements)]),
+    ...(remedies.length === 0 ? [] : ['', '  What else is to be done:', '', ...indented(remedies)]),
   ];
+}
+
+const indented = (lines: readonly string[]): string[] => lines.map((line) => `    ${line}`);
+
+/** What `psql` takes as it is: it goes to another database where a statement has to be run there. */
+function script(findings: CheckReport['findings']): string[] {
+  let place: string | undefined;
+  return findings.flatMap(({ sql = [], database = place }) => {
+    const lines = sql.map(visible);
+    if (lines.length === 0 || database === undefined || database === place) return lines;
+    place = database;
+    return [`\\connect "${visible(database).replaceAll('"', '""')}"`, ...lines];
+  });
 }
 
 async function add(context: Context, options: AddOptions): Promise<void> {

@@ -59,6 +59,8 @@ export interface CheckReport {
   readonly findings: readonly {
     readonly kind: 'missing' | 'excess' | 'wrong' | 'notice';
     readonly message: string;
+    readonly sql?: readonly string[];
+    readonly database?: string;
     readonly remedy?: string;
   }[];
 }

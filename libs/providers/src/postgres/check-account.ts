@@ -4,6 +4,8 @@ import type { Account } from './account';
 import type { Checkup, Server } from './checkup';
 import type { PostgresConnection } from './postgres.schemas';
 import type { Session } from './session';
+import { GRANT_ROLE } from './check-memberships';
+import { rightsFindings } from './check-rights';
 import { majorOf, refusalOf, SAFE_CREATEROLE, WHY_NOT_15 } from './versions';
 
 const CLOCK_TOLERANCE_MS = 5_000;
@@ -11,30 +13,33 @@ const CLOCK_TOLERANCE_MS = 5_000;
 export async function readServer(session: Session, { connection, budget }: Account): Promise<Server> {
   const row = await session.one<Omit<Server, 'major' | 'readAfterMs'> & { number: number }>(
     `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number,
-            clock_timestamp() AS clock, pg_is_in_recovery() AS standby,
+            clock_timestamp() AS clock, pg_is_in_recovery() AS standby, me.oid = 10 AS "isFirst",
             ARRAY(SELECT word FROM (VALUES ('SUPERUSER', rolsuper), ('CREATEROLE', rolcreaterole), ('CREATEDB', rolcreatedb),
                                            ('REPLICATION', rolreplication), ('BYPASSRLS', rolbypassrls)) AS attribute (word, has)
                    WHERE has) AS attributes,
-            ARRAY(SELECT rolname::text FROM pg_roles
-                   WHERE rolname LIKE 'pg\\_%' AND rolname <> 'pg_database_owner' AND NOT me.rolsuper
-                     AND (pg_has_role(me.oid, oid, 'USAGE') OR pg_has_role(me.oid, oid, become.mode))) AS powers
-       FROM pg_roles me,
-            (SELECT CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END) AS become (mode)
+            EXISTS (SELECT FROM pg_roles o WHERE o.rolsuper AND o.rolcanlogin AND o.oid <> me.oid) AS "hasOtherSuperuser",
+            (SELECT count(*)::int FROM pg_roles g
+              WHERE g.rolname ~ $2 AND NOT EXISTS (SELECT FROM pg_auth_members m
+                                                    WHERE m.roleid = g.oid AND m.member = me.oid AND m.admin_option)) AS "grantsOfSuperuser"
+       FROM pg_roles me
       WHERE rolname = $1`,
-    [connection.user],
+    [connection.user, GRANT_ROLE],
   );
   return { ...row, major: majorOf(row.number), readAfterMs: budget.spent() };
 }
 
 /** The server itself and our own account on it. */
-export function accountFindings({ server, account, now }: Checkup): CheckFinding[] {
+export async function accountFindings(checkup: Checkup): Promise<CheckFinding[]> {
+  const { server, account, now, memberships } = checkup;
   return [
     ...versionFindings(server, account.connection),
     ...clockFindings(server, now),
     ...(server.standby
       ? [{ kind: 'wrong', message: 'this is a standby: roles are made and seen on the primary' } as const]
       : []),
-    ...rightFindings(server, quoted(account.connection.user)),
+    ...attributeFindings(server, quoted(account.connection.user)),
+    ...memberships.excess,
+    ...(await rightsFindings(checkup, { role: account.connection.user, title: 'our account', ownsNothing: true })),
   ];
 }
 
@@ -53,26 +58,39 @@ function clockFindings({ clock, readAfterMs }: Server, now: Date | undefined): C
   return [{ kind: 'wrong', message, remedy: 'synchronise the clocks (NTP) of the server and of Curfew’s database' }];
 }
 
-function rightFindings({ attributes, powers }: Server, me: string): CheckFinding[] {
+function attributeFindings(server: Server, me: string): CheckFinding[] {
+  const { attributes } = server;
+  const isSuperuser = attributes.includes('SUPERUSER');
   const findings: CheckFinding[] = [];
-  const superuser = attributes.includes('SUPERUSER');
-  if (!superuser && !attributes.includes('CREATEROLE'))
+  if (isSuperuser) findings.push({ kind: 'excess', message: 'our account has SUPERUSER', ...demotion(server, me) });
+  else if (!attributes.includes('CREATEROLE'))
     findings.push({
       kind: 'missing',
       message: 'our account may not make roles',
-      remedy: `ALTER ROLE ${me} CREATEROLE;`,
+      sql: [`ALTER ROLE ${me} CREATEROLE;`],
     });
-  for (const attribute of attributes.filter((word) => word !== 'CREATEROLE'))
+  for (const attribute of attributes.filter((word) => word !== 'CREATEROLE' && word !== 'SUPERUSER')) {
+    const message = `our account has ${attribute}`;
+    // The server's first role keeps what it has: see what is said of SUPERUSER.
     findings.push({
       kind: 'excess',
-      message: `our account has ${attribute}`,
-      remedy: `ALTER ROLE ${me} NO${attribute};`,
+      message,
+      ...(server.isFirst ? { remedy: ANOTHER_ACCOUNT } : { sql: [`ALTER ROLE ${me} NO${attribute};`] }),
     });
-  for (const power of powers)
-    findings.push({
-      kind: 'excess',
-      message: `our account is a member of ${power}`,
-      remedy: `REVOKE ${power} FROM ${me};`,
-    });
+  }
   return findings;
+}
+
+const ANOTHER_ACCOUNT =
+  'Give Curfew an account of its own: docs/providers/postgres.md has the SQL. `curfew targets add --replace --moved` takes it.';
+
+/** Whoever is left must be able to undo it, and our account to end what lives. */
+function demotion(
+  { major, isFirst, hasOtherSuperuser, grantsOfSuperuser }: Server,
+  me: string,
+): Pick<CheckFinding, 'sql' | 'remedy'> {
+  if (isFirst || !hasOtherSuperuser) return { remedy: ANOTHER_ACCOUNT };
+  const sql = `ALTER ROLE ${me} NOSUPERUSER CREATEROLE;`;
+  if (major < SAFE_CREATEROLE || grantsOfSuperuser === 0) return { sql: [sql] };
+  return { remedy: `${sql} But not before the grants that were made so have ended: only a superuser can end them.` };
 }

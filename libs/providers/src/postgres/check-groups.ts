@@ -1,48 +1,46 @@
 import { escapeIdentifier as quoted } from 'pg';
 import type { CheckFinding } from '../provider';
 import type { Checkup } from './checkup';
-import { excessOfGroup } from './group-roles';
 import { SAFE_CREATEROLE } from './versions';
 
 interface Group {
   readonly admin: boolean;
-  readonly inherited: boolean;
   readonly owns: number;
 }
 
 /** The roles that grants lend: they are the customer's, and hold exactly what a holder gets. */
 export async function groupFindings(checkup: Checkup): Promise<CheckFinding[]> {
   const findings: CheckFinding[] = [];
-  for (const groupRole of new Set(checkup.entitlements.map((entitlement) => entitlement.groupRole)))
-    findings.push(...(await oneGroup(checkup, groupRole)));
+  const { objectsOwner } = checkup.account.connection;
+  // That the two are one is a finding of its own.
+  const groups = checkup.entitlements.map(({ groupRole }) => groupRole).filter((role) => role !== objectsOwner);
+  for (const groupRole of new Set(groups)) findings.push(...(await oneGroup(checkup, groupRole)));
   return findings;
 }
 
-async function oneGroup({ session, account, server }: Checkup, groupRole: string): Promise<CheckFinding[]> {
-  const [group, me] = [quoted(groupRole), quoted(account.connection.user)];
-  const modern = server.major >= SAFE_CREATEROLE;
-  const lend = modern ? `GRANT ${group} TO ${me} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;` : '';
-  const [found] = await session.query<Group>(QUERY, [groupRole]);
+async function oneGroup(
+  { session, account, server, memberships, excess }: Checkup,
+  groupRole: string,
+): Promise<CheckFinding[]> {
+  const group = quoted(groupRole);
+  const isModern = server.major >= SAFE_CREATEROLE;
+  const lend = isModern
+    ? [`GRANT ${group} TO ${quoted(account.connection.user)} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;`]
+    : [];
+  const [found] = await session.query<Group>(QUERY, [groupRole, memberships.usable]);
   if (!found) {
-    const remedy = `CREATE ROLE ${group} NOLOGIN; ${lend}`.trim();
-    return [{ kind: 'missing', message: `there is no group role ${group}`, remedy }];
+    const sql = [`CREATE ROLE ${group} NOLOGIN;`, ...lend];
+    return [{ kind: 'missing', message: `there is no group role ${group}`, sql }];
   }
-  const findings: CheckFinding[] = [];
-  if (modern && !found.admin)
-    findings.push({ kind: 'missing', message: `our account may not lend ${group}: no ADMIN OPTION`, remedy: lend });
-  if (found.inherited && !server.attributes.includes('SUPERUSER'))
-    findings.push({
-      kind: 'notice',
-      message: `our account has the rights of ${group} itself, and needs none of them`,
-      remedy: modern ? lend : `REVOKE ${group} FROM ${me};`,
-    });
+  const findings = (excess.get(groupRole) ?? []).map(({ role, what }) => tooPowerful(groupRole, role, what));
+  if (findings.length === 0 && isModern && !found.admin)
+    findings.push({ kind: 'missing', message: `our account may not lend ${group}: no ADMIN OPTION`, sql: lend });
   if (found.owns > 0)
     findings.push({
       kind: 'notice',
       message: `${group} owns ${found.owns} objects: a holder may drop them, and give others rights that outlive the grant`,
     });
-  const excess = await excessOfGroup(session, groupRole);
-  return [...findings, ...excess.map(({ role, what }): CheckFinding => tooPowerful(groupRole, role, what))];
+  return findings;
 }
 
 function tooPowerful(groupRole: string, role: string, what: string): CheckFinding {
@@ -52,8 +50,8 @@ function tooPowerful(groupRole: string, role: string, what: string): CheckFindin
 }
 
 const QUERY = `
-  SELECT pg_has_role(current_user, oid, 'MEMBER WITH ADMIN OPTION') AS admin,
-         pg_has_role(current_user, oid, 'USAGE') AS inherited,
+  SELECT EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = g.oid AND m.admin_option
+                    AND pg_get_userbyid(m.member) = ANY ($2::text[])) AS admin,
          (SELECT count(*)::int FROM pg_shdepend s
            WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = g.oid AND s.deptype = 'o') AS owns
     FROM pg_roles g WHERE rolname = $1`;

@@ -1,54 +1,55 @@
 import { escapeIdentifier as quoted } from 'pg';
 import type { CheckFinding } from '../provider';
+import { rightsFindings } from './check-rights';
 import type { Checkup } from './checkup';
 import { SAFE_CREATEROLE } from './versions';
 
 interface Owner {
-  readonly inherited: boolean;
-  readonly settable: boolean;
+  readonly isFirst: boolean;
   readonly attributes: readonly string[];
-  readonly groups: readonly string[];
-  /** Where it has rights on something, and on how many things: schemas and databases themselves do not count. */
-  readonly rights: readonly string[];
+  readonly groups: readonly { group: string; by: string }[];
   readonly others: readonly string[];
 }
 
 /** The role that gets what holders leave behind: views and functions run with its rights from then on, so it has none. */
-export async function ownerFindings({ session, account, server, entitlements }: Checkup): Promise<CheckFinding[]> {
+export async function ownerFindings(checkup: Checkup): Promise<CheckFinding[]> {
+  const { session, account, server, entitlements, memberships } = checkup;
   const { objectsOwner, user } = account.connection;
   const [owner, me] = [quoted(objectsOwner), quoted(user)];
-  const join = server.major >= SAFE_CREATEROLE ? ' WITH INHERIT TRUE, SET TRUE' : '';
-  const grant = `GRANT ${owner} TO ${me}${join};`;
-  const [found] = await session.query<Owner>(QUERY, [objectsOwner, server.major >= SAFE_CREATEROLE ? 'SET' : 'MEMBER']);
+  const isModern = server.major >= SAFE_CREATEROLE;
+  const join = [`GRANT ${owner} TO ${me}${isModern ? ' WITH INHERIT TRUE, SET TRUE' : ''};`];
+  if (!isModern) join.push(`ALTER ROLE ${me} INHERIT;`);
+  const [found] = await session.query<Owner>(QUERY, [objectsOwner]);
   if (!found)
-    return [
-      { kind: 'missing', message: `there is no role ${owner}`, remedy: `CREATE ROLE ${owner} NOLOGIN; ${grant}` },
-    ];
-  const findings: CheckFinding[] = [];
-  if (!found.inherited || !found.settable) {
-    const remedy = server.major >= SAFE_CREATEROLE ? grant : `${grant} ALTER ROLE ${me} INHERIT;`;
-    findings.push({ kind: 'missing', message: `our account cannot give objects to ${owner}`, remedy });
-  }
+    return [{ kind: 'missing', message: `there is no role ${owner}`, sql: [`CREATE ROLE ${owner} NOLOGIN;`, ...join] }];
+  const findings = excessFindings(owner, found, isModern);
+  findings.push(...(await rightsFindings(checkup, { role: objectsOwner, title: owner, ownsNothing: false })));
+  if (!memberships.usable.includes(objectsOwner) || !memberships.becomes.includes(objectsOwner))
+    findings.push({ kind: 'missing', message: `our account cannot give objects to ${owner}`, sql: join });
   if (entitlements.some(({ groupRole }) => groupRole === objectsOwner))
     findings.push({
       kind: 'wrong',
       message: `${owner} is an entitlement's group role too: what one leaves, others could run`,
     });
-  return [...findings, ...excessFindings(owner, found)];
+  return findings;
 }
 
-function excessFindings(owner: string, { attributes, groups, rights, others }: Owner): CheckFinding[] {
+function excessFindings(
+  owner: string,
+  { isFirst, attributes, groups, others }: Owner,
+  isModern: boolean,
+): CheckFinding[] {
   return [
     ...attributes.map((word): CheckFinding => {
-      return { kind: 'excess', message: `${owner} has ${word}`, remedy: `ALTER ROLE ${owner} NO${word};` };
+      const mend = isFirst
+        ? { remedy: 'Make another role for it: it is the one that the server was made with.' }
+        : { sql: [`ALTER ROLE ${owner} NO${word};`] };
+      return { kind: 'excess', message: `${owner} has ${word}`, ...mend };
     }),
-    ...groups.map((group): CheckFinding => {
+    ...groups.map(({ group, by }): CheckFinding => {
       const message = `${owner} is a member of ${quoted(group)}: views left behind would go on serving its data`;
-      return { kind: 'excess', message, remedy: `REVOKE ${quoted(group)} FROM ${owner};` };
-    }),
-    ...rights.map((where): CheckFinding => {
-      const message = `${owner} has rights on ${where}: views left behind would go on serving them`;
-      return { kind: 'excess', message, remedy: `REVOKE ALL ON ALL TABLES IN SCHEMA … FROM ${owner};` };
+      const grantor = isModern ? ` GRANTED BY ${quoted(by)}` : '';
+      return { kind: 'excess', message, sql: [`REVOKE ${quoted(group)} FROM ${owner}${grantor};`] };
     }),
     ...others.map((member): CheckFinding => {
       return {
@@ -60,16 +61,12 @@ function excessFindings(owner: string, { attributes, groups, rights, others }: O
 }
 
 const QUERY = `
-  SELECT pg_has_role(current_user, oid, 'USAGE') AS inherited, pg_has_role(current_user, oid, $2) AS settable,
+  SELECT oid = 10 AS "isFirst",
          ARRAY(SELECT word FROM (VALUES ('SUPERUSER', rolsuper), ('CREATEROLE', rolcreaterole), ('CREATEDB', rolcreatedb),
                                         ('REPLICATION', rolreplication), ('BYPASSRLS', rolbypassrls), ('LOGIN', rolcanlogin))
                                         AS attribute (word, has) WHERE has) AS attributes,
-         ARRAY(SELECT pg_get_userbyid(roleid)::text FROM pg_auth_members WHERE member = o.oid) AS groups,
-         ARRAY(SELECT format('%s things in %s', count(*), coalesce(quote_ident(d.datname), 'the server'))
-                 FROM pg_shdepend s LEFT JOIN pg_database d ON d.oid = s.dbid
-                WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = o.oid AND s.deptype = 'a'
-                  AND s.classid NOT IN ('pg_namespace'::regclass, 'pg_database'::regclass, 'pg_auth_members'::regclass)
-                GROUP BY d.datname) AS rights,
+         (SELECT coalesce(json_agg(json_build_object('group', pg_get_userbyid(roleid), 'by', pg_get_userbyid(grantor))), '[]')
+            FROM pg_auth_members WHERE member = o.oid) AS groups,
          ARRAY(SELECT pg_get_userbyid(member)::text FROM pg_auth_members
                 WHERE roleid = o.oid AND pg_get_userbyid(member) <> current_user) AS others
     FROM pg_roles o WHERE rolname = $1`;

@@ -4,10 +4,14 @@ import type { Account } from './account';
 import { accountFindings, readServer } from './check-account';
 import { databaseFindings } from './check-databases';
 import { groupFindings } from './check-groups';
+import { readMemberships } from './check-memberships';
 import { askedInTheClear, loginFindings } from './check-logins';
 import { ownerFindings } from './check-objects-owner';
+import { excessOfGroup, type Excess } from './group-roles';
 import { isNotAllowed, isTooWeak, sqlState, translated } from './postgres.errors';
 import { postgresEntitlement } from './postgres.schemas';
+
+const LOOKS = [accountFindings, ownerFindings, groupFindings, databaseFindings, loginFindings];
 
 /** Findings never throw: what cannot be looked at is a finding too. */
 export async function check(
@@ -22,9 +26,12 @@ export async function check(
     await account.with('curfew-check', async (session) => {
       const server = await readServer(session, account);
       version = server.version;
-      const checkup = { account, session, server, entitlements, now };
-      findings.push(...accountFindings(checkup));
-      for (const look of [ownerFindings, groupFindings, databaseFindings, loginFindings]) {
+      const memberships = await readMemberships(session, { account, server, entitlements });
+      const excess = new Map<string, Excess[]>();
+      for (const { groupRole } of entitlements) excess.set(groupRole, await excessOfGroup(session, groupRole));
+      const checkup = { account, session, server, memberships, excess, entitlements, now };
+      // In this order: what is taken away, and roles that are made, before what is given to them.
+      for (const look of LOOKS) {
         findings.push(...(await look(checkup)));
       }
     });

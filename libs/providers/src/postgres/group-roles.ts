@@ -2,7 +2,7 @@ import type { Session } from './session';
 
 // What the server's own roles may lend through a group: reading and writing data, looking at statistics, maintenance.
 // The others (run programs, touch files, end sessions of others, and whatever later versions bring) are not for a grant.
-const HARMLESS = [
+export const HARMLESS = [
   'pg_read_all_data',
   'pg_write_all_data',
   'pg_monitor',
