@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,6 +37,36 @@ interface Life {
 /** The problem that a command ended with; it stands last, after what the command had to say before. */
 const codeOf = ({ said }: Outcome): unknown =>
   (JSON.parse(said.slice(said.indexOf('\n{') + 1)) as { code: unknown }).code;
+
+/** The access token of whoever signed in under this profile. */
+function tokenIn(state: string, profile: string): string {
+  const files = readdirSync(state, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const texts = files
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => path.includes(profile))
+    .map((path) => readFileSync(path, 'utf8'));
+  return texts.flatMap((text) => /[\w-]+\.[\w-]+\.[\w-]{40,}/.exec(text)?.[0] ?? [])[0] ?? '';
+}
+
+/** What a process was told by its environment, and nobody else. */
+function databasePasswordOf(pid: number): string {
+  return /DATABASE_URL=[^@]*:([^@]+)@/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1] ?? '';
+}
+
+/** How every process of this machine was called: anybody on it can see that. */
+function everyCommandLine(): string {
+  const read = (pid: string): string => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    } catch {
+      return ''; // it has ended
+    }
+  };
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(read)
+    .join('\n');
+}
 
 describe.each(['PostgreSQL', 'Redis'])('the path, with the queue on %s', (backend) => {
   let redis: RedisServer | undefined;
@@ -233,6 +264,75 @@ describe.each(['PostgreSQL', 'Redis'])('the path, with the queue on %s', (backen
     expect(waiting).toContain(grants[0]!.id);
     await ada.run('done', grants[0]!.id);
   });
+
+  it('keeps fifty marked values out of all that it writes, answers, counts and shows of itself', async () => {
+    const marked = (what: string, count: number): string[] =>
+      Array.from({ length: count }, (_, n) => `marked-${what}-${n}-${randomBytes(12).toString('hex')}`);
+    const [reasons, passwords, refused] = [marked('reason', 10), marked('password', 10), marked('refused', 5)];
+    const [bearers, refreshes, handles] = [marked('bearer', 6), marked('refresh', 6), marked('handle', 6)];
+    const [queries, astray] = [marked('query', 6), marked('path', 1)];
+    const file = (name: string): object => ({
+      name,
+      kind: 'postgres',
+      owner: 'orders-owners',
+      connection: { host: 'db.invalid', database: 'x', user: 'curfew', objectsOwner: 'objects' },
+      entitlements: { read: { database: 'x', groupRole: 'reader' } },
+    });
+    const token = tokenIn(join(service.clone.home, 'state'), 'root');
+    const said: string[] = [];
+    const send = async (method: string, path: string, body?: object, bearer = token): Promise<number> => {
+      const headers = { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' };
+      const answer = await fetch(`${service.url}${path}`, {
+        method,
+        headers,
+        ...(body && { body: JSON.stringify(body) }),
+      });
+      said.push(JSON.stringify([...answer.headers]), await answer.text());
+      return answer.status;
+    };
+    const prefix = `marked-${randomBytes(3).toString('hex')}`;
+    const answers = [
+      ...passwords.map((password, n) => send('POST', '/v1/targets', { file: file(`${prefix}-${n}`), password })),
+      ...refused.map((password) => send('POST', '/v1/targets', { file: { name: 1 }, password })),
+      ...refreshes.map((refreshToken) => send('POST', '/v1/tokens', { refreshToken })),
+      ...handles.map((handle) => send('POST', `/v1/sign-ins/${randomUUID()}/tokens`, { handle })),
+      ...bearers.map((bearer) => send('GET', '/v1/me', undefined, bearer)),
+      ...queries.map((query) => send('GET', `/v1/me?access_token=${query}`)),
+      ...astray.map((path) => send('GET', `/v1/${path}`)),
+    ];
+    expect(new Set(await Promise.all(answers))).toEqual(new Set([201, 400, 401, 404]));
+    for (const reason of reasons) {
+      const order = ['request', 'orders-db/read', '--for', '1m', '--reason', reason, '--no-wait'];
+      await ada.run('withdraw', (await ada.run<Request>(...order)).id);
+    }
+    const sent = [bearers, refreshes, handles, queries, astray].flat();
+    const planted = [...reasons, ...passwords, ...refused, ...sent];
+    expect(planted).toHaveLength(50);
+    const pids = APPS.map((name) => service.pid(name));
+    const own = pids.map((pid) => databasePasswordOf(pid));
+    expect(new Set(own).size).toBe(APPS.length);
+    const numbers = APPS.map(async (name) => (await fetch(`${service.address(name)}/metrics`)).text());
+    const places = {
+      'the database': await everyRow(service.databaseUrl),
+      'the queue': redis ? await everyKey(redis.url) : '',
+      'the numbers': (await Promise.all(numbers)).join('\n'),
+      'what runs': everyCommandLine(),
+      // A refused query names what it does not know, and the value never.
+      'the answers': said.join('\n'),
+      ...Object.fromEntries(APPS.map((name) => [`the log of the ${name}`, service.log(name)])),
+    };
+    const found = Object.entries(places).flatMap(([place, text]) =>
+      [...planted, ...own, token].filter((value) => text.includes(value)).map((value) => `${place}: ${value}`),
+    );
+    expect(found).toEqual([]);
+    // The looking finds what is there.
+    expect(places['the database']).toContain(`${prefix}-9`);
+    expect(places['what runs']).toContain('dist/apps/api');
+    for (const pid of pids) {
+      const [command, environment] = ['cmdline', 'environ'].map((name) => readFileSync(`/proc/${pid}/${name}`, 'utf8'));
+      expect(`${command} ${environment}`).not.toMatch(/--abort-on-uncaught|--inspect|--heapsnapshot|--report-/);
+    }
+  }, 90_000);
 
   it('goes on when any process is killed at any moment', async () => {
     const { id } = await ask('6s');

@@ -14,8 +14,11 @@ export function correlation(log: Logger) {
     correlated(id, () => {
       response.once('finish', () => {
         const milliseconds = Math.round((performance.now() - startedAt) * 10) / 10;
+        // A path that leads nowhere may be anything: a token that somebody pasted to the wrong place.
+        const isKnown = response.statusCode !== 404 || request.route !== undefined;
+        const where = isKnown ? { path } : {};
         log.info(
-          { correlation: id, method: request.method, path, status: response.statusCode, milliseconds },
+          { correlation: id, method: request.method, ...where, status: response.statusCode, milliseconds },
           'request',
         );
       });

@@ -43,6 +43,23 @@ async function anEdge(trustedProxies: readonly string[], host = '127.0.0.1') {
   };
 }
 
+describe('the log of requests', () => {
+  it('names the path that was called, without its query, and nothing that leads nowhere', async () => {
+    const lines: string[] = [];
+    const app = await createEdge({
+      module: WhoModule,
+      log: pino({ level: 'info' }, { write: (line: string) => void lines.push(line) }),
+      trustedProxies: [],
+    });
+    opened.push(app);
+    await app.listen(0, '127.0.0.1');
+    const { port } = app.getHttpServer().address() as { port: number };
+    for (const path of ['/who?token=pasted', '/pasted', '/who/pasted']) await fetch(`http://127.0.0.1:${port}${path}`);
+    expect(lines.filter((line) => line.includes('"path":"/who"'))).toHaveLength(1);
+    expect(lines.join('\n')).not.toContain('pasted');
+  });
+});
+
 describe('the client’s address', () => {
   it('is the other end of the connection, whatever somebody says who is not trusted', async () => {
     const who = await anEdge([]);
