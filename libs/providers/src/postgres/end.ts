@@ -40,9 +40,10 @@ export async function end(account: Account, grant: GrantRef): Promise<Ended> {
   });
 }
 
-/** Another ender was at the same row, or has dropped the role: what there is now is looked at again. */
+/** Another ender was at the same row, gave us the same membership, or has dropped the role: what there is now is looked at again. */
 function isMeeting(error: unknown): boolean {
-  return isConcurrentChange(error) || sqlState(error) === SQLSTATE.undefinedObject;
+  const code = sqlState(error);
+  return isConcurrentChange(error) || code === SQLSTATE.undefinedObject || code === SQLSTATE.uniqueViolation;
 }
 
 async function findRole(session: Session, name: string): Promise<Pick<Ending, 'role' | 'backend'> | undefined> {

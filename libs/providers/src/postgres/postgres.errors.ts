@@ -20,6 +20,7 @@ export class AuthenticationTooWeak extends Error {
 
 /** SQLSTATEs, by the names of https://www.postgresql.org/docs/current/errcodes-appendix.html. */
 export const SQLSTATE = {
+  uniqueViolation: '23505',
   insufficientPrivilege: '42501',
   undefinedObject: '42704',
   dependentObjectsStillExist: '2BP01',
