@@ -363,6 +363,22 @@ describe('targets add', () => {
     expect((await desk.run(['targets', 'add', '-f', file], { input: '' })).code).toBe(2);
   });
 
+  it.each([
+    ['standard input', ['targets', 'add', '-f', 'FILE']],
+    ['a file', ['targets', 'add', '-f', 'FILE', '--password-file', 'PASSWORD']],
+  ])('refuses a password of several lines from %s, and sends none of them', async (_, words) => {
+    const { writeFileSync } = await import('node:fs');
+    const files = { FILE: `${desk.folder}/orders-db.yaml`, PASSWORD: `${desk.folder}/password` };
+    writeFileSync(files.FILE, yaml);
+    writeFileSync(files.PASSWORD, 'hunter2\nhunter3\n');
+    const typed = words.map((word) => files[word as keyof typeof files] ?? word);
+    const { code, stdout, stderr } = await desk.run(typed, { input: 'hunter2\nhunter3\n' });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain('the password has several lines');
+    expect(stderr).not.toContain('hunter');
+    expect(desk.service.asked).toEqual([]);
+  });
+
   it('ends with 9 when a check found something, and prints the SQL that mends it apart from words', async () => {
     const findings = [
       { kind: 'notice', message: 'TLS is switched off', remedy: 'tls: { mode: verify-full }' },
