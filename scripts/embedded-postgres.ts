@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { Failure } from './failure.ts';
 import { freePort, isFree, LOOPBACK } from './ports.ts';
-import { prepare, SERVER_ENVIRONMENT, type Account, type Place } from './postgres-place.ts';
+import { prepare, SERVER_ENVIRONMENT, withPlainBinaries, type Account, type Place } from './postgres-place.ts';
 import { disownStaleFile, findPostmaster, type Postmaster } from './postmaster-file.ts';
 import { isAlive, signal } from './processes.ts';
 import { waitFor } from './waiting.ts';
@@ -167,10 +167,9 @@ function runInitdb(place: Place, options: ServerOptions, to: { data: string; pas
   // The built-in locale is the same on every system, so that data and tests do not depend on what is installed.
   flags.push('--encoding', 'UTF8', '--locale', 'C', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8');
   if (!options.durable) flags.push('--no-sync');
-  const made = spawnSync(join(place.binaries, 'bin', 'initdb'), flags, {
-    ...identity(place),
-    encoding: 'utf8',
-  });
+  const made = withPlainBinaries(place, (binaries) =>
+    spawnSync(join(binaries, 'bin', 'initdb'), flags, { ...identity(place), encoding: 'utf8' }),
+  );
   if (made.status === 0) return;
   const words = made.error?.message ?? `${made.stdout}${made.stderr}`;
   throw new Failure('PostgreSQL could not make its data', [...lastLines(words), ...roomAdvice(words)], made.error);

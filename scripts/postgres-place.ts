@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chownSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from './failure.ts';
 
@@ -83,6 +84,28 @@ function runs(binaries: string, account: Account): boolean {
   const options = { uid, gid, cwd: '/', env: SERVER_ENVIRONMENT, stdio: 'ignore' } as const;
   return spawnSync(join(binaries, 'bin', 'postgres'), ['--version'], options).status === 0;
 }
+
+/**
+ * Runs `initdb`'s work with binaries that it can run from: it hands the path of its programs to a shell, between double
+ * quotes. Where the shell would read something else, they are copied for the one time that it is needed.
+ */
+export function withPlainBinaries<T>({ binaries }: Place, work: (binaries: string) => T): T {
+  if (isPlain(binaries)) return work(binaries);
+  if (!isPlain(tmpdir()))
+    throw new Failure('PostgreSQL cannot make its data: its path and that of TMPDIR have a character like $', [
+      'Set TMPDIR to a folder without $, ` and ", such as /tmp.',
+    ]);
+  const copy = mkdtempSync(join(tmpdir(), 'curfew-initdb-'));
+  try {
+    cpSync(binaries, copy, { recursive: true, verbatimSymlinks: true });
+    execFileSync('chmod', ['-R', 'go+rX', copy]);
+    return work(copy);
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+const isPlain = (path: string): boolean => !/["$`\\]/.test(path);
 
 /** A copy under a name of its own version, complete or not there at all. */
 function copyOf(installed: string, into: string): string {

