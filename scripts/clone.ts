@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync } from 'node:fs';
-import { join, resolve, sep } from 'node:path';
+import { join, resolve } from 'node:path';
 
 /** This clone: where its code is, and where it keeps everything it makes. */
 export interface Clone {
@@ -26,11 +26,6 @@ export function makeHome({ home }: Clone): void {
   mkdirSync(join(home, 'logs'), { recursive: true, mode: 0o700 });
   // Root's database server is another account: it passes through here to its own folder. The files are all private.
   chmodSync(home, process.getuid?.() === 0 ? 0o711 : 0o700);
-}
-
-/** Where the data of a clone lie: all in its home, unless its server had to go elsewhere. */
-export function foldersOf({ home }: Clone, serverFolder: string): readonly string[] {
-  return serverFolder.startsWith(home + sep) ? [home] : [home, serverFolder];
 }
 
 export const paths = {

@@ -1,12 +1,9 @@
-import { existsSync, mkdirSync } from 'node:fs';
-import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import pg from 'pg';
 import { run } from './child.ts';
 import { paths, type AppName, type Clone } from './clone.ts';
 import { startServer, type Server } from './embedded-postgres.ts';
 import { Failure } from './failure.ts';
-import { canEnter, serverAccount } from './postgres-place.ts';
 import { assertRights } from './rights.ts';
 import type { DatabaseSecrets } from './secrets.ts';
 
@@ -24,24 +21,12 @@ export interface Database {
   readonly server: Server | undefined;
 }
 
-/**
- * Where our server's data go: into the clone, beside everything else. Only when we are root in a place that the server's
- * account cannot enter, somewhere that it can; `CURFEW_HOME` and all are kept apart there by the name of the folder.
- */
-export function serverFolderFor(clone: Clone): string {
-  const account = serverAccount();
-  if (!account || canEnter(clone.home, account)) return paths.postgres(clone);
-  const name = createHash('sha256').update(clone.home).digest('hex').slice(0, 16);
-  return join(process.platform === 'darwin' ? '/usr/local/var' : '/var/lib', 'curfew', name);
-}
-
 export async function openEmbedded(
   clone: Clone,
   secrets: DatabaseSecrets,
   port: number | undefined,
 ): Promise<Database> {
   const folder = secrets.serverFolder;
-  if (!folder.startsWith(clone.home)) mkdirSync(join(folder, '..'), { recursive: true, mode: 0o755 });
   const password = secrets.superuserPassword;
   const server = await startServer({ folder, logFile: paths.log(clone, 'postgres'), password, port, durable: true });
   await withClient(server.url('postgres'), async (client) => {

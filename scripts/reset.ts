@@ -1,11 +1,11 @@
 import { existsSync, rmSync } from 'node:fs';
-import { foldersOf, paths, thisClone, type Clone } from './clone.ts';
+import { paths, thisClone, type Clone } from './clone.ts';
 import { stopServer } from './embedded-postgres.ts';
 import { Failure } from './failure.ts';
-import { readJson } from './private-file.ts';
 import { findHolder, takeClone, waitForLeftovers } from './run-file.ts';
 import { runScript } from './script.ts';
-import { sealedElsewhere, type DatabaseSecrets } from './secrets.ts';
+import { knownSecrets, sealedElsewhere } from './secrets.ts';
+import { foldersOf, ownsServerFolder } from './server-folder.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Everything a start makes in `.curfew`, and nothing else: the folder may be one that somebody chose. */
@@ -26,8 +26,10 @@ async function reset(clone: Clone, terminal: Terminal): Promise<void> {
   const lock = await takeClone(clone);
   if (!lock) throw await refusal(clone);
   try {
-    const secrets = readJson(paths.database(clone)) as DatabaseSecrets | undefined;
-    const server = secrets?.serverFolder ?? paths.postgres(clone);
+    const noted = knownSecrets(clone)?.serverFolder ?? paths.postgres(clone);
+    const isOurs = ownsServerFolder(clone, noted);
+    const server = isOurs ? noted : paths.postgres(clone);
+    if (!isOurs && existsSync(noted)) terminal.warn(`The database in ${noted} is not this clone's: it stays.`);
     terminal.say(`Deleting this clone's data in ${foldersOf(clone, server).join(' and ')}`);
     await waitForLeftovers(clone);
     await stopServer(server);

@@ -10,6 +10,8 @@ import { waitFor } from './waiting.ts';
 export interface RunFile {
   readonly pid: number;
   readonly startedAt: string;
+  /** Which installation it is: by this and the folder the command line knows it, wherever its port is. */
+  readonly installation?: string;
   /** The address of the API. */
   readonly url: string | undefined;
   readonly database: { readonly host: string; readonly port: number; readonly pid?: number } | undefined;

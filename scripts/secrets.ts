@@ -3,13 +3,16 @@ import { existsSync, statSync } from 'node:fs';
 import { APPS, paths, type AppName, type Clone } from './clone.ts';
 import { Failure } from './failure.ts';
 import { readJson, writeJson, writePrivately } from './private-file.ts';
+import { newServerFolder, serverFolderOf } from './server-folder.ts';
 
 /** What this clone's database knows its users by. Made once. */
 export interface DatabaseSecrets {
+  /** Which installation this is; another one after a reset. No secret: sign-ins here are kept for it. */
+  readonly installation?: string;
   readonly superuserPassword: string;
   /** Of the roles `curfew_api`, `curfew_worker`, `curfew_timekeeper`. */
   readonly passwords: Readonly<Record<AppName, string>>;
-  /** Where the server of our own keeps its data. */
+  /** Where the server of our own keeps its data. In the file: as seen from the home, when it lies in there. */
   readonly serverFolder: string;
 }
 
@@ -17,17 +20,22 @@ const KEY_BYTES = 32;
 const token = (): string => randomBytes(24).toString('base64url');
 
 /** The passwords, made on the first start and kept 0600 ever after. */
-export function databaseSecrets(clone: Clone, serverFolder: () => string): DatabaseSecrets {
-  const file = paths.database(clone);
-  const known = readJson(file) as DatabaseSecrets | undefined;
+export function databaseSecrets(clone: Clone): DatabaseSecrets {
+  const known = knownSecrets(clone);
   if (known) return known;
   const passwords = { api: token(), worker: token(), timekeeper: token() } satisfies Record<
     (typeof APPS)[number],
     string
   >;
-  const made = { superuserPassword: token(), passwords, serverFolder: serverFolder() };
-  writeJson(file, made);
-  return made;
+  const made = { installation: token(), superuserPassword: token(), passwords, serverFolder: newServerFolder(clone) };
+  writeJson(paths.database(clone), made);
+  return { ...made, serverFolder: serverFolderOf(clone, made.serverFolder) };
+}
+
+/** Those of an earlier start. */
+export function knownSecrets(clone: Clone): DatabaseSecrets | undefined {
+  const known = readJson(paths.database(clone)) as DatabaseSecrets | undefined;
+  return known && { ...known, serverFolder: serverFolderOf(clone, known.serverFolder) };
 }
 
 /**

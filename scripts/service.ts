@@ -4,6 +4,7 @@ import { explain } from './failure.ts';
 import { freePortNear, isFree, LOOPBACK } from './ports.ts';
 import { readPorts, rememberPorts } from './ports-file.ts';
 import { writeRun, type ProcessState } from './run-file.ts';
+import type { DatabaseSecrets } from './secrets.ts';
 import type { Settings } from './settings.ts';
 import { Supervised } from './supervised.ts';
 
@@ -13,7 +14,7 @@ export interface ServiceOptions {
   readonly clone: Clone;
   readonly settings: Settings;
   readonly database: Database;
-  readonly passwords: Readonly<Record<AppName, string>>;
+  readonly secrets: Pick<DatabaseSecrets, 'installation' | 'passwords'>;
   /** A word for the person: something ended, is back, or had to move. */
   readonly note: (text: string) => void;
 }
@@ -112,8 +113,8 @@ export class Service {
   }
 
   #environment(name: AppName): NodeJS.ProcessEnv {
-    const { passwords, settings } = this.#options;
-    const user = { user: `curfew_${name}`, password: passwords[name] };
+    const { secrets, settings } = this.#options;
+    const user = { user: `curfew_${name}`, password: secrets.passwords[name] };
     const url = urlFor(this.#database.ownerUrl, user);
     // Any free port will do for health and metrics of the others: run.json says which.
     return { ...settings.processes[name], DATABASE_URL: url, HOST: LOOPBACK, PORT: '0' };
@@ -138,8 +139,10 @@ export class Service {
     const database = { host, port, ...(server && { pid: server.pid }) };
     const processes = Object.fromEntries(APPS.map((name) => [name, stateOf(this.#processes[name])]));
     const url = this.#port === undefined ? undefined : this.url;
+    const { clone, secrets } = this.#options;
+    const installation = secrets.installation === undefined ? {} : { installation: secrets.installation };
     try {
-      writeRun(this.#options.clone, { url, database, processes });
+      writeRun(clone, { ...installation, url, database, processes });
       this.#isWritten = true;
     } catch (error) {
       // A full disk ends nothing that runs; and it is said once.

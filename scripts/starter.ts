@@ -1,6 +1,6 @@
 import { buildMissing } from './build.ts';
-import { APPS, foldersOf, type Clone } from './clone.ts';
-import { migrate, openEmbedded, openExternal, serverFolderFor, type Database } from './database.ts';
+import { APPS, type Clone } from './clone.ts';
+import { migrate, openEmbedded, openExternal, type Database } from './database.ts';
 import { DEMO_DATABASE, seedDemo, type Demo } from './demo-target.ts';
 import { stopServer } from './embedded-postgres.ts';
 import { guard, type Guardian } from './guardian.ts';
@@ -8,6 +8,7 @@ import { rotateLogs } from './logs.ts';
 import { readPorts, rememberPorts } from './ports-file.ts';
 import { announceRun, removeRun, waitForLeftovers } from './run-file.ts';
 import { databaseSecrets, ensureKeys, sealElsewhere, type DatabaseSecrets } from './secrets.ts';
+import { claimServerFolder, foldersOf } from './server-folder.ts';
 import { Service } from './service.ts';
 import type { Settings } from './settings.ts';
 import type { StopRequests } from './stop-requests.ts';
@@ -77,7 +78,7 @@ export class Starter {
   async #openDatabase(): Promise<Database> {
     const { clone, settings, terminal } = this.#options;
     ensureKeys(clone);
-    const secrets = databaseSecrets(clone, () => serverFolderFor(clone));
+    const secrets = databaseSecrets(clone);
     this.#secrets = secrets;
     const url = settings.databaseUrl;
     this.#proceed();
@@ -91,6 +92,8 @@ export class Starter {
 
   async #openEmbedded(secrets: DatabaseSecrets): Promise<Database> {
     const { clone, terminal } = this.#options;
+    // First: nobody must end, or watch over, a server that is another clone's.
+    claimServerFolder(clone, secrets.serverFolder);
     this.#guardian ??= guard(secrets.serverFolder);
     const last = readPorts(clone).database;
     const database = await openEmbedded(clone, secrets, last);
@@ -130,7 +133,7 @@ export class Starter {
     const secrets = this.#secrets;
     if (!secrets) throw new Error('the passwords are read before the processes are started');
     const note = (text: string): void => terminal.warn(text);
-    const service = new Service({ clone, settings, database, passwords: secrets.passwords, note });
+    const service = new Service({ clone, settings, database, secrets, note });
     this.#service = service;
     stop.onHurry(() => service.kill());
     if (database.server) {
@@ -138,8 +141,9 @@ export class Starter {
         database,
         () => this.#openEmbedded(secrets),
         (event) => {
-          note(event.note);
+          // Whoever reads the word finds it so in run.json.
           if (event.database) service.databaseIs(event.database);
+          note(event.note);
         },
       );
     }

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -64,8 +65,14 @@ export class FakeClone {
   readonly root: string;
   readonly #started: ChildProcess[] = [];
 
-  constructor(name = 'a clone, with spaces ') {
+  /** @param fill makes another clone of the empty folder than a new one */
+  constructor(name = 'a clone, with spaces ', fill?: (root: string) => void) {
     this.root = mkdtempSync(join(tmpdir(), name));
+    if (fill) fill(this.root);
+    else this.#make();
+  }
+
+  #make(): void {
     chmodSync(this.root, 0o755);
     // The starter reads a few files of the libraries; of the apps it starts what is built.
     for (const folder of ['scripts', 'libs']) cpSync(join(ROOT, folder), join(this.root, folder), { recursive: true });
@@ -77,6 +84,16 @@ export class FakeClone {
     this.app('migrate', MIGRATE);
     this.app('cli', '');
     markBuilt(this, sourceHash(this));
+  }
+
+  /** Another one with all that is in this, as `cp -a` makes it. */
+  copy(): FakeClone {
+    return new FakeClone('a copy, with spaces ', (to) => execFileSync('cp', ['-a', `${this.root}/.`, to]));
+  }
+
+  /** This one at another place; nothing is left here. */
+  move(): FakeClone {
+    return new FakeClone('a moved clone ', (to) => renameSync(this.root, to));
   }
 
   get home(): string {
