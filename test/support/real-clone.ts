@@ -19,7 +19,7 @@ const NOT_CLONED = ['node_modules', 'dist', '.git', '.curfew', 'coverage'];
 export class RealClone implements Clone {
   readonly root: string;
   readonly home: string;
-  /** Nobody else's: a sign-in is kept for an address, and the address is to stay the same. */
+  /** Nobody else's, so that the address stays the same. */
   readonly #port: number;
   readonly #started: Running[] = [];
 

@@ -87,8 +87,8 @@ export class Context {
     const { stateFolder } = this.environment;
     const last = new LastService(stateFolder, this.profile);
     const address = findService(this.options.url, this.environment, last);
-    const http = new Http(address.url, new ServerClock());
-    const folder = profileFolder(stateFolder, this.profile, address.url);
+    const http = new Http(address.locate, new ServerClock());
+    const folder = profileFolder(stateFolder, this.profile, address.service);
     const session = new Session(folder, http);
     const kept = new KeptCredentials(folder);
     const upkeep = new Upkeep(kept);

@@ -1,24 +1,31 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Environment } from '../environment';
 import { Failure, UsageError } from '../failure';
 import type { LastService } from '../state/profile';
+import { findClone } from './clone';
 
 /** Where the service is, and who said so. */
 export interface Address {
   readonly url: string;
   readonly from: 'option' | 'environment' | 'clone' | 'last sign-in';
+  /** What its sign-ins are kept under: no two services have it in common. */
+  readonly service: string;
+  /** Where it is by now. @throws ServiceUnavailable when it is nowhere */
+  readonly locate: () => string;
 }
 
 /** `--url`, `CURFEW_URL`, the service of this clone (`run.json`), the service of the last sign-in: whichever is first. */
 export function findService(option: string | undefined, environment: Environment, last: LastService): Address {
   const { url: variable, home, insecureHttp } = environment;
-  if (option !== undefined) return { url: parseUrl(option, insecureHttp), from: 'option' };
-  if (variable !== undefined) return { url: parseUrl(variable, insecureHttp), from: 'environment' };
-  const ofClone = home === undefined ? undefined : runningIn(home);
-  if (ofClone !== undefined) return { url: parseUrl(ofClone, insecureHttp), from: 'clone' };
+  const at = (text: string, from: Address['from']): Address => {
+    const url = parseUrl(text, insecureHttp);
+    return { url, from, service: url, locate: () => url };
+  };
+  if (option !== undefined) return at(option, 'option');
+  if (variable !== undefined) return at(variable, 'environment');
+  const clone = home === undefined ? undefined : findClone(home);
+  if (clone !== undefined) return { ...at(clone.url, 'clone'), service: clone.service, locate: clone.locate };
   const remembered = last.read();
-  if (remembered !== undefined) return { url: parseUrl(remembered, insecureHttp), from: 'last sign-in' };
+  if (remembered !== undefined) return at(remembered, 'last sign-in');
   throw new Failure({
     kind: 'unavailable',
     code: 'cli.no_service',
@@ -45,14 +52,4 @@ export function parseUrl(text: string, insecureHttp: boolean): string {
       'Use https://. If the way is safe, set CURFEW_INSECURE_HTTP=1.',
     );
   return url.href.replace(/\/+$/, '');
-}
-
-/** The address that `npm start` wrote down, if it runs. */
-function runningIn(home: string): string | undefined {
-  try {
-    const { url } = JSON.parse(readFileSync(join(home, 'run.json'), 'utf8')) as { url?: unknown };
-    return typeof url === 'string' ? url : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -30,8 +30,9 @@ const MAX_REPLY = 16 * 1_048_576;
 
 /** One service, spoken to as carefully as what passes through here asks for: no redirect, no waiting for ever. */
 export class Http {
+  /** @param locate where the service is, asked anew for each call */
   constructor(
-    readonly url: string,
+    private readonly locate: () => string,
     readonly clock: ServerClock,
   ) {}
 
@@ -52,20 +53,25 @@ export class Http {
   }
 
   async #once(call: Call, key: string | undefined): Promise<Reply> {
-    const url = new URL(this.url + call.path);
+    const service = this.locate();
+    const url = new URL(service + call.path);
     for (const [name, value] of Object.entries(call.query ?? {}))
       if (value !== undefined) url.searchParams.set(name, String(value));
     const sentAt = performance.now();
-    const response = await this.#fetch(url, call, key);
+    const response = await this.#fetch({ service, url }, call, key);
     const trip = { sentAt, receivedAt: performance.now() };
     this.clock.observe(response.headers.get('date'), trip);
-    const reply = await this.#read(response);
+    const reply = await this.#read(response, service);
     // The answer to a write may be an old one, given again.
     if (call.method === 'GET') this.clock.observeDatabase(asOf(reply.body), trip);
     return reply;
   }
 
-  async #fetch(url: URL, call: Call, key: string | undefined): Promise<Response> {
+  async #fetch(
+    { service, url }: { service: string; url: URL },
+    call: Call,
+    key: string | undefined,
+  ): Promise<Response> {
     const isRead = call.method === 'GET';
     const limit = AbortSignal.timeout(TIMEOUT_MS);
     try {
@@ -78,41 +84,34 @@ export class Http {
       });
     } catch (cause) {
       if (isRead && call.signal?.aborted) throw new Interrupted();
-      throw this.#noAnswer(cause);
+      throw noAnswer(service, cause);
     }
   }
 
-  async #read(response: Response): Promise<Reply> {
+  async #read(response: Response, service: string): Promise<Reply> {
     const { status } = response;
     let text: string;
     try {
       if (Number(response.headers.get('content-length') ?? 0) > MAX_REPLY) throw new RangeError('too long');
       text = await response.text();
     } catch (cause) {
-      throw this.#noAnswer(cause);
+      throw noAnswer(service, cause);
     }
     const body = parsed(text, response.headers.get('content-type'));
-    if (status >= 400) throw problemOf(status, body, this.url);
+    if (status >= 400) throw problemOf(status, body, service);
     if (status >= 300 || (text !== '' && body === undefined))
-      throw new ServiceUnavailable(
-        `what answers at ${this.url} is not Curfew`,
-        'Check the address: --url, CURFEW_URL.',
-      );
+      throw new ServiceUnavailable(`what answers at ${service} is not Curfew`, 'Check the address: --url, CURFEW_URL.');
     return { status, body };
   }
+}
 
-  #noAnswer(cause: unknown): ServiceUnavailable {
-    const code = reasonOf(cause);
-    const advice =
-      code !== undefined && /CERT|TLS|SSL|SELF_SIGNED|ALTNAME/.test(code)
-        ? 'Its certificate is not accepted. NODE_EXTRA_CA_CERTS names a file with authorities of your own.'
-        : 'Does it run, and is the address right? `npm start` starts it; --url and CURFEW_URL say where it is.';
-    return new ServiceUnavailable(
-      `${this.url} does not answer${code === undefined ? '' : ` (${code})`}`,
-      advice,
-      cause,
-    );
-  }
+function noAnswer(service: string, cause: unknown): ServiceUnavailable {
+  const code = reasonOf(cause);
+  const advice =
+    code !== undefined && /CERT|TLS|SSL|SELF_SIGNED|ALTNAME/.test(code)
+      ? 'Its certificate is not accepted. NODE_EXTRA_CA_CERTS names a file with authorities of your own.'
+      : 'Does it run, and is the address right? `npm start` starts it; --url and CURFEW_URL say where it is.';
+  return new ServiceUnavailable(`${service} does not answer${code === undefined ? '' : ` (${code})`}`, advice, cause);
 }
 
 function headersOf(call: Call, key: string | undefined): Record<string, string> {

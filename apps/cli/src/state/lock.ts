@@ -33,6 +33,17 @@ export async function withLock<T>(folder: PrivateFolder, name: string, work: () 
   }
 }
 
+/** Whether a process lives that holds the lock of a file which is there. */
+export function isHeld(path: string): boolean {
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
+  const look = new DatabaseSync(path, { timeout: 0 });
+  try {
+    return !taken(look);
+  } finally {
+    look.close();
+  }
+}
+
 function taken(database: { exec(sql: string): void }): boolean {
   try {
     database.exec('BEGIN EXCLUSIVE');

@@ -13,10 +13,14 @@ export function parseProfile(name: string | undefined): string {
   return name;
 }
 
-/** Where a profile's sign-in at one service is kept: what one service gave is never shown to another. */
-export function profileFolder(stateFolder: string, profile: string, url: string): PrivateFolder {
-  const service = createHash('sha256').update(url).digest('hex').slice(0, 16);
-  return new PrivateFolder(stateFolder).folder(`${profile}@${service}`);
+/**
+ * Where a profile's sign-in at one service is kept: what one service gave is never shown to another.
+ *
+ * @param service its address, or what else there is one of
+ */
+export function profileFolder(stateFolder: string, profile: string, service: string): PrivateFolder {
+  const hash = createHash('sha256').update(service).digest('hex').slice(0, 16);
+  return new PrivateFolder(stateFolder).folder(`${profile}@${hash}`);
 }
 
 /** The service that a profile was last signed in to by name. */
