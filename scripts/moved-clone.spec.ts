@@ -11,7 +11,8 @@ interface Secrets {
   readonly superuserPassword: string;
 }
 
-describe('the data of a clone', () => {
+// Each starts and stops several clones.
+describe('the data of a clone', { timeout: 90_000 }, () => {
   const clones: FakeClone[] = [];
   afterEach(async () => {
     for (const clone of clones.splice(0)) {
@@ -102,10 +103,10 @@ describe('the data of a clone', () => {
       expect(await reset.ended).toBe(0);
       expect(reset.output).toContain(`The database in ${serverFolder} is not this clone's: it stays.`);
       expect(await asked(original, NAME)).toEqual(['the first']);
-      await copy.started();
+      const anew = await copy.started();
       expect(secrets(copy).serverFolder).not.toBe(serverFolder);
       await expect(asked(copy, NAME)).rejects.toThrow('does not exist');
-      await stopped(running);
+      await Promise.all([stopped(running), stopped(anew)]);
     });
 
     it('are found by a clone that was moved, and deleted by its reset', async () => {
