@@ -1,11 +1,18 @@
 import { AppError, formatDuration, parseDuration } from '@app/kernel';
 import { annotationAt, annotationNames, fromByteOffset, problemAt, type PolicyText } from './cedar-text';
 import { parsePolicy, type PolicyJson } from './cedar';
+import { expressionsOf, mentionsIn, type Expression, type Mentions } from './expression';
 import type { PolicyProblem } from './policy.errors';
 import { ACTIONS, type Action } from './schema';
 
-/** Who must agree: nobody, or so many different people out of a group. */
-export type Approval = 'none' | { readonly count: number; readonly group: string };
+/** So many different people out of a group. */
+export interface Committee {
+  readonly count: number;
+  readonly group: string;
+}
+
+/** Who must agree. */
+export type Approval = 'none' | Committee;
 
 /** What a permit on `request` allows, and what it asks for. */
 export interface RequestTerms {
@@ -22,6 +29,10 @@ export interface Rule {
   readonly json: PolicyJson;
   readonly effect: 'permit' | 'forbid';
   readonly actions: ReadonlySet<string>;
+  /** All that must hold for it to match, besides the action: its scope and its conditions. */
+  readonly conditions: readonly Expression[];
+  /** What these name. */
+  readonly mentions: Mentions;
   readonly description?: string;
   /** Of each permit that covers `request`. */
   readonly terms?: RequestTerms;
@@ -71,12 +82,15 @@ class RuleReader {
     const id = this.#readId();
     if (id === undefined) return undefined;
     const description = this.#annotations['description'];
+    const conditions = expressionsOf(this.json);
     return {
       id,
       source: this.source,
       json: this.json,
       effect: this.json.effect,
       actions: this.#actions,
+      conditions,
+      mentions: mentionsIn(conditions),
       ...(typeof description === 'string' && { description }),
       ...(terms && { terms }),
     };
