@@ -1,12 +1,13 @@
 import type { GroupsFile } from './groups';
 import type { Rule } from './rule';
-import { scopeOf, surelyCovers, type Scope } from './scope';
+import { personFrom, type Person, type Situation } from './situation';
+import { matches } from './truth';
 
 /** Who could decide: the group, and its members (`<connection>/<subject>`) as far as anybody can know them. */
 export interface Approvers {
   readonly count: number;
   readonly group: string;
-  /** Without the requester and without those whom a `forbid` always excludes; absent when a claim decides who is in. */
+  /** Without the requester and without those whom a `forbid` excludes; absent when a claim decides who is in. */
   readonly known?: readonly string[];
 }
 
@@ -20,30 +21,21 @@ export function membersOf({ groups }: GroupsFile, name: string, seen: SeenMember
   return group?.members ?? [];
 }
 
-/**
- * Members who are kept from approving whatever the circumstances: by a `forbid` on `approve` without conditions, on all
- * that `resource` speaks of. Others may still be kept from it when they try.
- */
-export function excludedApprovers(
-  rules: readonly Rule[],
-  groups: GroupsFile,
-  resource: Scope,
-): ReadonlySet<string> | 'all' {
-  const excluded = new Set<string>();
-  for (const { json } of rules.filter((rule) => isStandingForbid(rule, resource))) {
-    const { only, within } = scopeOf(json.principal);
-    if (!only && !within) return 'all';
-    for (const member of within?.type === 'Group' ? (membersOf(groups, within.id) ?? []) : []) excluded.add(member);
-  }
-  return excluded;
+/** Somebody in a group: this member, or any that its claim makes. */
+export function personIn({ groups }: GroupsFile, name: string, member?: string): Person {
+  const group = groups.get(name);
+  const known = member === undefined ? {} : personFrom(member);
+  if (group?.source !== 'claim') return known;
+  return { connection: group.connection, ...known, claims: new Map([[name, true]]) };
 }
 
-function isStandingForbid({ effect, actions, json }: Rule, resource: Scope): boolean {
-  const isUnconditional = effect === 'forbid' && actions.has('approve') && json.conditions.length === 0;
-  return isUnconditional && surelyCovers(scopeOf(json.resource), resource);
+/** The `forbid`s on `approve` that might keep somebody from it in this situation. */
+export function forbidsToApprove(rules: readonly Rule[], situation: Situation): readonly Rule[] {
+  const toApprove = rules.filter(({ effect, actions }) => effect === 'forbid' && actions.has('approve'));
+  return toApprove.filter((forbid) => matches(forbid, { ...situation, action: 'approve' }) !== false);
 }
 
-/** Those members who are left. */
-export function withoutExcluded(members: readonly string[], excluded: ReadonlySet<string> | 'all'): readonly string[] {
-  return excluded === 'all' ? [] : members.filter((member) => !excluded.has(member));
+/** Whether none of them is certain to keep this person from it; what the situation leaves open may still be against it. */
+export function mightApprove(forbids: readonly Rule[], situation: Situation, person: Person): boolean {
+  return forbids.every((forbid) => matches(forbid, { ...situation, action: 'approve', person }) !== true);
 }

@@ -52,10 +52,10 @@ function readRules(sources: readonly PolicySource[], groups: GroupsFile, groupsA
   const ordered = sources.toSorted((a, b) => byCodeUnits(a.file, b.file));
   const rules = ordered.flatMap((source) => readSource(source, report));
   checkUnique(rules, report);
-  checkTypes(rules, report);
-  for (const rule of groupsAreWhole ? rules : []) {
-    checkNames(rule, groups, report);
-    checkSatisfiable(rule, rules, groups, report);
+  const sound = checkTypes(rules, report);
+  if (groupsAreWhole) {
+    for (const rule of rules) checkNames(rule, groups, report);
+    for (const rule of sound) checkSatisfiable(rule, sound, groups, report);
   }
   return { rules, problems };
 }
@@ -94,11 +94,13 @@ function readSource(source: PolicySource, report: Report): Rule[] {
   return rules;
 }
 
-function checkTypes(rules: readonly Rule[], report: Report): void {
+/** Those in which Cedar finds nothing wrong. */
+function checkTypes(rules: readonly Rule[], report: Report): readonly Rule[] {
   const found = validatePolicies(Object.fromEntries(rules.map(({ source }, index) => [`policy${index}`, source.text])));
-  rules.forEach(({ source }, index) => {
-    for (const { message, byte } of found.get(`policy${index}`) ?? [])
-      report(problemAt(source, message, fromByteOffset(source.text, byte ?? 0)));
+  return rules.filter(({ source }, index) => {
+    const errors = found.get(`policy${index}`) ?? [];
+    for (const { message, byte } of errors) report(problemAt(source, message, fromByteOffset(source.text, byte ?? 0)));
+    return errors.length === 0;
   });
 }
 

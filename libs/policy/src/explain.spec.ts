@@ -26,7 +26,7 @@ when { context.signInAgeSeconds <= 3600 } unless { principal in resource.owner }
 permit (principal, action in [Action::"request", Action::"revoke"], resource);
 
 @id("other-people")
-forbid (principal in Group::"on-call", action, resource);
+forbid (principal in Group::"on-call", action == Action::"request", resource);
 
 @id("other-action")
 forbid (principal, action == Action::"revoke", resource);

@@ -265,6 +265,39 @@ describe('paths', () => {
     expect(set.request(asks({ resource: entitlement('read', 'other') })).allowed).toBe(true);
   });
 
+  it('are closed when a forbid keeps all from deciding whom a claim might bring, on this target', () => {
+    const set = setOf(`${permit('p', '@approval("1 of Group::\\"on-call\\"")')}
+      @id("f") forbid (principal in Group::"on-call", action == Action::"approve", resource in Target::"orders-db");`);
+    expect(set.request(asks())).toMatchObject({ refusal: { code: 'policy.nobody_can_decide' } });
+    expect(set.request(asks({ resource: entitlement('read', 'other') })).allowed).toBe(true);
+  });
+
+  it('are closed when those who could decide may not do so for this target’s owner or kind', () => {
+    const only = (condition: string) =>
+      setOf(`${permit('p', '@approval("1 of Group::\\"pair\\"")')}
+        @id("f") forbid (principal, action == Action::"approve", resource) unless { ${condition} };`);
+    const owned = only('principal in resource.owner');
+    expect(owned.request(asks()).allowed).toBe(true);
+    const theirs = { ...entitlement(), owner: 'engineers' };
+    expect(owned.request(asks({ resource: theirs }))).toMatchObject({
+      refusal: { code: 'policy.nobody_can_decide' },
+    });
+    const aws = only('resource.kind == "aws"');
+    expect(aws.request(asks())).toMatchObject({ refusal: { code: 'policy.nobody_can_decide' } });
+    expect(aws.request(asks({ resource: { ...entitlement(), kind: 'aws' } })).allowed).toBe(true);
+  });
+
+  it('are closed for longer than anybody may agree to, and that is said', () => {
+    const set = setOf(`${permit('p', '@approval("1 of Group::\\"orders-owners\\"")')}
+      @id("f") forbid (principal, action == Action::"approve", resource) when { context.durationSeconds > 600 };`);
+    const lasting = (durationSeconds: number) =>
+      set.request(asks({ context: { signInAgeSeconds: 60, durationSeconds } }));
+    expect(lasting(600).allowed).toBe(true);
+    expect(lasting(601)).toMatchObject({
+      refusal: { code: 'policy.too_long', advice: 'Ask for less.', policies: ['p'] },
+    });
+  });
+
   it('through a claim are open unless sign-ins have shown that nobody is in the group', () => {
     const set = setOf(permit('p', '@approval("1 of Group::\\"on-call\\"")'));
     const seen = (...members: string[]) => set.request(asks({ seenMembers: { 'on-call': members } })).allowed;
@@ -505,7 +538,10 @@ describe('sets', () => {
   it('live side by side, and leave no names behind when they are gone', async () => {
     setFlagsFromString('--expose_gc');
     const collect = runInNewContext('gc') as () => void;
-    const [open, closed] = [setOf(none), setOf(`${none} @id("f") forbid (principal, action, resource);`)];
+    const [open, closed] = [
+      setOf(none),
+      setOf(`${none} @id("f") forbid (principal in Group::"engineers", action, resource);`),
+    ];
     for (let round = 0; round < 20; round += 1) {
       for (let i = 0; i < 10; i += 1) setOf(none);
       collect();

@@ -1,11 +1,12 @@
 import { formatDuration } from '@app/kernel';
-import { excludedApprovers, membersOf, withoutExcluded, type Approvers } from './approvers';
+import { forbidsToApprove, membersOf, mightApprove, personIn, type Approvers } from './approvers';
 import type { CedarAnswer, CedarRequest } from './cedar';
 import { toCedarRequest } from './entities';
 import type { RequestContext, RequestFacts } from './facts';
 import type { GroupsFile } from './groups';
 import type { RequestTerms, Rule } from './rule';
 import { maxSignInAge } from './sign-in-age';
+import type { Situation } from './situation';
 import type { Refusal, RefusalCode, RequestPath, RequestVerdict } from './verdict';
 
 type RequestRule = Rule & { readonly terms: RequestTerms };
@@ -25,21 +26,34 @@ export function judgeRequest(book: Rulebook, facts: RequestFacts): RequestVerdic
 }
 
 /** The members who could decide on a path, as far as that is known. */
-export function approversOf(book: Rulebook, facts: RequestFacts, terms: RequestTerms): Approvers | undefined {
+export function approversOf(
+  { rules, groups }: Rulebook,
+  facts: RequestFacts,
+  terms: RequestTerms,
+): Approvers | undefined {
   if (terms.approval === 'none') return undefined;
   const { count, group } = terms.approval;
-  const members = membersOf(book.groups, group, facts.seenMembers);
-  if (!members) return { count, group };
-  const { principal, resource } = facts;
-  const within = { type: 'Target', id: resource.target };
-  const only = { type: 'Entitlement', id: `${resource.target}/${resource.entitlement}` };
-  const requester = new Set([`${principal.connection}/${principal.subject}`, ...(facts.alsoRequester ?? [])]);
-  const left = withoutExcluded(members, excludedApprovers(book.rules, book.groups, { only, within }));
-  return { count, group, known: left.filter((member) => !requester.has(member)) };
+  const situation = approvalOf(facts, groups);
+  const forbids = forbidsToApprove(rules, situation);
+  const mayApprove = (member?: string) => mightApprove(forbids, situation, personIn(groups, group, member));
+  const members = membersOf(groups, group, facts.seenMembers);
+  if (!members) return mayApprove() ? { count, group } : { count, group, known: [] };
+  const requester = new Set([
+    `${facts.principal.connection}/${facts.principal.subject}`,
+    ...(facts.alsoRequester ?? []),
+  ]);
+  return { count, group, known: members.filter((member) => !requester.has(member) && mayApprove(member)) };
+}
+
+/** Somebody approves this, whoever that is and whenever they signed in. */
+function approvalOf({ resource, context }: RequestFacts, groups: GroupsFile): Situation {
+  const { target, entitlement: name, kind, owner } = resource;
+  const { durationSeconds } = context;
+  return { action: 'approve', groups, person: {}, thing: { target, name, kind, owner }, durationSeconds };
 }
 
 /** Refusals that other circumstances might turn into a yes. */
-const FACTS_MATTER = new Set<RefusalCode>(['policy.no_rule', 'policy.forbidden']);
+const FACTS_MATTER = new Set<RefusalCode>(['policy.no_rule', 'policy.forbidden', 'policy.nobody_can_decide']);
 
 function judgeAsAsked(book: Rulebook, facts: RequestFacts): RequestVerdict {
   const answer = book.judge(toCedarRequest('request', facts, book.groups));
@@ -111,8 +125,9 @@ function undecidable(matching: readonly RequestRule[]): Refusal {
   );
   return {
     code: 'policy.nobody_can_decide',
-    message: `nobody but you could decide this: ${ways.join(', ')}`,
-    advice: 'Somebody else must be in the group that approves, or another rule must allow this.',
+    message: `nobody else could decide this: ${ways.join(', ')}`,
+    advice:
+      'Somebody else must be in the group that approves and not be kept from it by a forbid, or another rule must allow this.',
     policies: matching.map(({ id }) => id),
   };
 }

@@ -1,9 +1,13 @@
-import { excludedApprovers, membersOf, withoutExcluded } from './approvers';
+import { formatDuration, MAX_DURATION_SECONDS } from '@app/kernel';
+import { membersOf } from './approvers';
 import { entityAt, annotationAt, problemAt } from './cedar-text';
 import type { GroupsFile } from './groups';
-import type { Report, Rule } from './rule';
-import { entitiesIn, scopeOf } from './scope';
+import type { Subject } from './possibilities';
+import type { Committee, Report, Rule } from './rule';
+import { canBeAsked, canBeDecided, forbidsOn } from './satisfiable';
 
+const MOST_TRIED = 50;
+const MOST_NAMED = 5;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** An id that is used twice would make two rules one. */
@@ -23,12 +27,15 @@ export function checkUnique(rules: readonly Rule[], report: Report): void {
 /** A name that cannot be anybody's is a mistake: a `forbid` on it would forbid nobody. */
 export function checkNames(rule: Rule, groups: GroupsFile, report: Report): void {
   const wrong = new Map<string, { type: string; id: string; message: string }>();
-  for (const { type, id } of entitiesIn(rule.json)) {
+  for (const { type, id } of rule.mentions.entities) {
     const message = NAMES[type]?.(id, groups);
     if (message !== undefined) wrong.set(JSON.stringify([type, id]), { type, id, message });
   }
   for (const { type, id, message } of wrong.values())
     report(problemAt(rule.source, message, entityAt(rule.source, type, id)));
+  const approval = rule.terms?.approval ?? 'none';
+  const message = approval === 'none' ? undefined : NAMES['Group']?.(approval.group, groups);
+  if (message !== undefined) report(problemAt(rule.source, message, annotationAt(rule.source, 'approval')));
 }
 
 const NAMES: Partial<Record<string, (id: string, groups: GroupsFile) => string | undefined>> = {
@@ -39,40 +46,69 @@ const NAMES: Partial<Record<string, (id: string, groups: GroupsFile) => string |
   Entitlement: (id) => (/^[^/]+\/./.test(id) ? undefined : 'an Entitlement is named "<target>/<entitlement>"'),
 };
 
-/** Promised: a rule that nobody could ever satisfy does not come into force. Judged where members are known. */
+/**
+ * Promised: a rule that nobody could ever satisfy does not come into force, where the files alone show it. Closing one is
+ * never refused: by a `forbid` on `request`, or by a list that loses its last member, access can always be taken away.
+ */
 export function checkSatisfiable(rule: Rule, rules: readonly Rule[], groups: GroupsFile, report: Report): void {
-  const approval = rule.terms?.approval;
-  if (approval === undefined || approval === 'none') return;
-  const { count, group } = approval;
-  const problem = (message: string) => {
-    report(problemAt(rule.source, message, annotationAt(rule.source, 'approval')));
-  };
-  if (!groups.groups.has(group)) {
-    problem(`nobody declared Group::${JSON.stringify(group)} in ${groups.file}`);
-    return;
-  }
-  const excluded = excludedApprovers(rules, groups, scopeOf(rule.json.resource));
-  const members = membersOf(groups, group);
-  if (excluded === 'all') problem('nobody could satisfy this: a forbid keeps everybody from approving it');
-  else if (members) checkCount(rule, { count, group, left: withoutExcluded(members, excluded) }, groups, problem);
+  if (!rule.terms) return;
+  const { maxDurationSeconds, approval } = rule.terms;
+  const subject = { rule, maxDurationSeconds, groups };
+  // A group that nobody declared is reported as that.
+  const isDeclared = approval !== 'none' && groups.groups.has(approval.group);
+  const reason = contradiction(subject) ?? (isDeclared ? whyNobodyDecides(subject, approval, rules) : undefined);
+  if (!reason) return;
+  const at = reason.annotation === undefined ? 0 : annotationAt(rule.source, reason.annotation);
+  report(problemAt(rule.source, `nobody could satisfy this: ${reason.message}`, at));
 }
 
-interface Left {
-  readonly count: number;
-  readonly group: string;
-  readonly left: readonly string[];
+interface Reason {
+  readonly message: string;
+  /** What to point at, when it is written; the policy's first line otherwise. */
+  readonly annotation?: string;
 }
 
-function checkCount(rule: Rule, { count, group, left }: Left, groups: GroupsFile, problem: (m: string) => void): void {
-  const name = `Group::"${group}"`;
-  if (left.length < count) {
-    problem(`nobody could satisfy this: it takes ${count} of ${name}, which has ${left.length} who may approve`);
-    return;
-  }
-  const { within } = scopeOf(rule.json.principal);
-  const askers = within?.type === 'Group' ? membersOf(groups, within.id) : undefined;
-  if (!askers || askers.length === 0) return;
-  const decidable = askers.some((asker) => left.filter((member) => member !== asker).length >= count);
-  if (!decidable)
-    problem(`nobody could satisfy this: without the requester, ${name} never has ${count} who may approve`);
+/** What it says excludes itself, whoever is on the lists. */
+function contradiction(subject: Subject): Reason | undefined {
+  const claims = [...subject.groups.groups].filter(([, { source }]) => source === 'claim');
+  const whoever = { ...subject, groups: { ...subject.groups, groups: new Map(claims) } };
+  if (canBeAsked(whoever, [])) return undefined;
+  if (!canBeAsked({ ...whoever, maxDurationSeconds: MAX_DURATION_SECONDS }, []))
+    return { message: 'its scope and conditions never hold together: mend them, or remove this' };
+  const limit = formatDuration(subject.maxDurationSeconds);
+  const message = `its conditions want longer access than the @maxDuration of ${limit}: raise that, or mend them`;
+  return { message, annotation: 'maxDuration' };
+}
+
+function whyNobodyDecides(subject: Subject, approval: Committee, rules: readonly Rule[]): Reason | undefined {
+  const { rule, groups } = subject;
+  const [count, group] = [approval.count, `Group::"${approval.group}"`];
+  const size = membersOf(groups, approval.group)?.length ?? Infinity;
+  const tooFew = `it takes ${count} of ${group}, which has ${size}`;
+  const more = `list more members in ${groups.file}, or ask for fewer`;
+  const annotation = 'approval';
+  if (size < count) return { message: `${tooFew}: ${more}`, annotation };
+  const onApprove = forbidsOn('approve', rule, rules, groups);
+  const isPossible = (forbids: readonly Rule[]) => canBeDecided(subject, approval, forbids);
+  if (isPossible(onApprove) || !canBeAsked(subject, forbidsOn('request', rule, rules, groups))) return undefined;
+  if (!isPossible([])) return { message: `${tooFew}, the requester among them: ${more}`, annotation };
+  const message = `with ${list(needed(onApprove, isPossible))}, fewer than ${count} of ${group} may approve it`;
+  return { message: `${message}: narrow that, or name another group`, annotation };
+}
+
+/** One that makes it impossible alone; or as few as do together, unless there are too many to try that with. */
+function needed(forbids: readonly Rule[], isPossible: (forbids: readonly Rule[]) => boolean): readonly Rule[] {
+  const alone = forbids.find((forbid) => !isPossible([forbid]));
+  if (alone) return [alone];
+  if (forbids.length > MOST_TRIED) return forbids;
+  return forbids.reduce((kept, forbid) => {
+    const others = kept.filter((other) => other !== forbid);
+    return isPossible(others) ? kept : others;
+  }, forbids);
+}
+
+function list(rules: readonly Rule[]): string {
+  const places = rules.map(({ id, source }) => `${id} (${source.file}, line ${source.line})`);
+  const others = places.length - MOST_NAMED;
+  return others > 1 ? `${places.slice(0, MOST_NAMED).join(', ')} and ${others} more` : places.join(' and ');
 }
