@@ -224,12 +224,6 @@ describe('compilePolicies', () => {
       /no permit on Action::"approve"/,
     ],
     [
-      'a forbid on revoke, among others too',
-      '@id("a")\nforbid (principal, action in [Action::"audit", Action::"revoke"], resource);',
-      1,
-      /no forbid on Action::"revoke"/,
-    ],
-    [
       'a permit on approve among others',
       '@id("a")\npermit (principal, action in [Action::"revoke", Action::"approve"], resource);',
       1,

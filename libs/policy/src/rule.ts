@@ -46,8 +46,6 @@ export const MAX_APPROVALS = 10;
 const ID = /^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/;
 const APPROVAL = /^([1-9]|10) of Group::"([^"\\]+)"$/;
 const ON_ALL = ['id', 'description'];
-const NO_PERMIT = 'no permit on Action::"approve": approvers come from @approval, only a forbid can take away';
-const NO_FORBID = 'no forbid on Action::"revoke": ending access is gated by no policy, give fewer a permit';
 const ON_REQUEST_PERMITS = ['approval', 'maxDuration', 'pendingFor'];
 
 export type Report = (problem: PolicyProblem) => void;
@@ -107,16 +105,15 @@ class RuleReader {
     }
   }
 
-  /**
-   * Approvers come from `@approval`: a permit on `approve` would be a second way in, past "never your own request". And
-   * ending access is gated by nothing.
-   */
+  /** Approvers come from `@approval`. A permit on `approve` would be a second way in, past "never your own request". */
   #checkEffect(): void {
-    const { action, effect } = this.json;
-    const isOpen = action.op === 'All';
-    if (effect === 'permit' && isOpen) this.#problem(undefined, 'a permit names its actions: action == Action::"…"');
-    else if (effect === 'permit' && this.#actions.has('approve')) this.#problem(undefined, NO_PERMIT);
-    else if (effect === 'forbid' && !isOpen && this.#actions.has('revoke')) this.#problem(undefined, NO_FORBID);
+    if (this.json.effect !== 'permit') return;
+    if (this.json.action.op === 'All') this.#problem(undefined, 'a permit names its actions: action == Action::"…"');
+    else if (this.#actions.has('approve'))
+      this.#problem(
+        undefined,
+        'no permit on Action::"approve": approvers come from @approval, only a forbid can take away',
+      );
   }
 
   #readId(): string | undefined {
