@@ -83,6 +83,8 @@ export async function anApiApp(more: NodeJS.ProcessEnv = {}): Promise<ApiApp> {
     send: (sent) => exchange(port, sent),
     tokenOf: async (subject) => tokenFor(owner, app.get(AccessTokens, { strict: false }), subject),
     async close() {
+      // Whatever a test has sent half: nobody waits for the rest.
+      app.getHttpServer().closeAllConnections();
       await app.close();
       await owner.end();
       await test.drop();
