@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 const onPath = (program: string): boolean =>
   (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)));
 
-/** Why a plain `npm test` leaves a test out. `CURFEW_TESTS=all`, as `.ci/run` says it, makes every one of them required. */
+/** What a test may need that not every machine has. `CURFEW_TESTS=all`, as `.ci/run` says it, leaves none of these tests out. */
 const REASONS = {
   root: { met: process.getuid?.() === 0, because: 'only root can become another user' },
   chromium: { met: existsSync('/usr/bin/chromium'), because: 'there is no /usr/bin/chromium' },

@@ -69,4 +69,20 @@ describe('a request for two entitlements under different rules', () => {
     const { grants } = await house.views.requests.get(house.api.manager, ada, id);
     expect(grants.map(({ state }) => state)).toEqual(['active', 'active']);
   });
+
+  it('is decided as a whole: one of them that is not allowed any more keeps the other', async () => {
+    const rules = `
+      @id("asked") @approval("1 of Group::\\"owners\\"") @maxDuration("1h")
+      permit (principal in Group::"on-call", action == Action::"request", resource in Target::"db");`;
+    await house.applyPolicies(policies(rules));
+    const [olga, ben] = [await house.person('olga'), await house.person('ben')];
+    const id = await ask(olga);
+    const freeze = `@id("freeze") forbid (principal, action == Action::"request", resource == Entitlement::"db/write");`;
+    await house.applyPolicies(policies(`${rules}\n${freeze}`));
+    await expect(approve(olga, ben, id)).rejects.toMatchObject({
+      code: 'access.no_longer_allowed',
+      details: { entitlements: ['db/write'] },
+    });
+    expect((await house.views.requests.get(house.api.manager, olga, id)).grants).toEqual([]);
+  });
 });

@@ -4,6 +4,7 @@ import { Operations } from '@app/platform';
 import type { PolicyFiles } from '@app/policy';
 import { aHouse, HOUSE_POLICIES as HOUSE, type House } from '../../../test/support/house';
 import { assertUnbroken } from '../../../test/support/oracle';
+import { People } from '../../../test/support/people';
 import type { Asker } from './facts';
 
 const [SOURCE] = HOUSE.policies;
@@ -27,11 +28,13 @@ const CLAIMED = withGroups((text) =>
 
 describe('live grants are judged again', () => {
   let house: House;
+  let people: People;
   let ada: Asker;
   let ben: Asker;
   let eve: Asker;
   const setUp = async (policies = HOUSE) => {
     house = await aHouse(policies);
+    people = await People.of(house);
     [ada, ben, eve] = await Promise.all([house.person('ada'), house.person('ben'), house.person('eve')]);
   };
   beforeEach(() => setUp());
@@ -40,18 +43,7 @@ describe('live grants are judged again', () => {
     await house.close();
   });
 
-  const approved = async (asker = ada, entitlement = 'db/read', durationSeconds = 600) => {
-    const order = { entitlements: [entitlement], durationSeconds, reason: new Secret('INC-4711') };
-    const id = await house.as(asker, (tx) => house.requests.open(tx, asker, order));
-    const { scopeHash, grants } = await house.views.requests.get(house.api.manager, asker, id);
-    if (grants[0]) return grants[0].id;
-    const approvers = entitlement === 'db/write' ? ['ben', 'bob'] : ['ben'];
-    for (const name of approvers) {
-      const by = await house.person(name);
-      await house.as(by, (tx) => house.decisions.decide(tx, by, id, { verdict: 'approve', scopeHash }));
-    }
-    return (await house.views.requests.get(house.api.manager, asker, id)).grants[0]!.id;
-  };
+  const approved = (by = ada, entitlement = 'db/read') => people.granted({ by, entitlements: [entitlement] });
   const active = async (...asked: Parameters<typeof approved>) => {
     const id = await approved(...asked);
     await house.work();

@@ -1,6 +1,6 @@
 import { In, type EntityManager } from 'typeorm';
 import { failpoint } from '@app/kernel';
-import { Operations, type Operation } from '@app/platform';
+import { LeaseLost, Operations, type Operation } from '@app/platform';
 import { Grant } from './grant.entity';
 import { grantMachine } from './grant.machine';
 import { endGrant } from './grants.service';
@@ -51,6 +51,7 @@ export class Reevaluation {
     try {
       for (const { id } of await this.#lapsed(ids)) await this.#end(operation, id);
     } catch (error) {
+      if (error instanceof LeaseLost) throw error;
       if (ids.length === 1) failures.push(error);
       else for (const id of ids) await this.#judge(operation, [id], failures);
     }

@@ -1,28 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Secret } from '@app/kernel';
 import { aHouse, type House } from '../../../test/support/house';
-import type { Asker } from './facts';
+import { assertUnbroken } from '../../../test/support/oracle';
+import { People } from '../../../test/support/people';
 
-describe('a target that was changed between asking and deciding', () => {
+describe('a target that was changed', () => {
   let house: House;
-  let ada: Asker;
-  let ben: Asker;
+  let people: People;
   beforeEach(async () => {
     house = await aHouse();
-    [ada, ben] = await Promise.all([house.person('ada'), house.person('ben')]);
+    people = await People.of(house);
   });
-  afterEach(() => house.close());
+  afterEach(async () => {
+    await assertUnbroken(house.owner, { target: house.target.system() });
+    await house.close();
+  });
 
-  const ask = () =>
-    house.as(ada, (tx) =>
-      house.requests.open(tx, ada, { entitlements: ['db/read'], durationSeconds: 600, reason: new Secret('why') }),
-    );
-  const view = (id: string) => house.views.requests.get(house.api.manager, ada, id);
-  /** With the hash that the approver was shown: what the request named when it was made. */
-  const decide = async (id: string, verdict: 'approve' | 'deny') => {
-    const { scopeHash } = await view(id);
-    return house.as(ben, (tx) => house.decisions.decide(tx, ben, id, { verdict, scopeHash }));
-  };
   const change = async (more: { owner?: string; system?: string; right?: string }) => {
     const root = await house.person('root');
     const { owner = 'owners', system = 'main', right = 'read' } = more;
@@ -36,22 +29,39 @@ describe('a target that was changed between asking and deciding', () => {
     ['what the right is', { right: 'write' }],
     ['where it is', { system: 'other' }],
     ['whose it is', { owner: 'administrators' }],
-  ])('is not approved any more when the change is %s', async (_, more) => {
-    const id = await ask();
+  ])('between asking and deciding, in %s, is not approved any more', async (_, more) => {
+    const id = await people.ask();
     await change(more);
-    await expect(decide(id, 'approve')).rejects.toMatchObject({ kind: 'conflict', code: 'access.scope_changed' });
-    expect(await view(id)).toMatchObject({ state: 'pending', decisions: [], grants: [] });
+    const attempt = people.decide(id);
+    await expect(attempt).rejects.toMatchObject({ kind: 'conflict', code: 'access.scope_changed' });
+    expect(await people.request(id)).toMatchObject({ state: 'pending', decisions: [], grants: [] });
   });
 
   it('can be denied all the same, and approved once it is asked anew', async () => {
-    const id = await ask();
+    const id = await people.ask();
     await change({ right: 'write' });
-    await decide(id, 'deny');
-    expect((await view(id)).state).toBe('denied');
-    const anew = await ask();
-    await decide(anew, 'approve');
+    await people.decide(id, 'deny');
+    expect((await people.request(id)).state).toBe('denied');
+    await people.granted();
     await house.work();
     const [account] = [...house.target.system().accounts.values()];
     expect(account?.right).toBe('write');
+  });
+
+  it('since a grant began gives no replacement: it would be something that nobody approved', async () => {
+    const id = await people.granted();
+    await house.work();
+    await people.pickUp(id);
+    const replace = () => house.as(people.ada, (tx) => house.credentials.replace(tx, people.ada, id));
+    // Asked for before the change, and carried out after it.
+    await replace();
+    await change({ right: 'write' });
+    await house.work();
+    await expect(replace()).rejects.toMatchObject({ code: 'access.replacement_target_changed' });
+    expect(house.target.system().calls.issue).toBe(1);
+    expect(await people.grant(id)).toMatchObject({
+      state: 'active',
+      credential: { version: 1, state: 'picked_up' },
+    });
   });
 });

@@ -1,18 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Secret } from '@app/kernel';
 import { holding } from '../../../test/support/contention';
 import { aHouse, type House } from '../../../test/support/house';
 import { assertUnbroken } from '../../../test/support/oracle';
-import type { Asker } from './facts';
+import { People } from '../../../test/support/people';
 
 /** Every one of these comes before the timekeeper has looked: the time itself refuses, not what somebody wrote about it. */
 describe('what comes after its time', () => {
   let house: House;
-  let ada: Asker;
-  let ben: Asker;
+  let people: People;
   beforeEach(async () => {
     house = await aHouse();
-    [ada, ben] = await Promise.all([house.person('ada'), house.person('ben')]);
+    people = await People.of(house);
   });
   afterEach(async () => {
     try {
@@ -23,16 +21,9 @@ describe('what comes after its time', () => {
     }
   });
 
-  const scheduled = async (durationSeconds = 600): Promise<string> => {
-    const order = { entitlements: ['db/read'], durationSeconds, reason: new Secret('why') };
-    const id = await house.as(ada, (tx) => house.requests.open(tx, ada, order));
-    const { scopeHash } = await house.views.requests.get(house.api.manager, ada, id);
-    await house.as(ben, (tx) => house.decisions.decide(tx, ben, id, { verdict: 'approve', scopeHash }));
-    const { grants } = await house.views.requests.get(house.api.manager, ada, id);
-    return grants[0]!.id;
-  };
-  const look = (id: string) => house.views.grants.get(house.api.manager, ada, id);
-  const pickUp = (id: string) => house.as(ada, (tx) => house.credentials.pickUp(tx, ada, id));
+  const scheduled = (durationSeconds = 600) => people.granted({ durationSeconds });
+  const look = (id: string) => people.grant(id);
+  const pickUp = (id: string) => people.pickUp(id);
   /** Returns when the database's own time is past this time of the grant. */
   const past = async (id: string, column: 'activate_by' | 'ends_at'): Promise<void> => {
     const isPast = async (): Promise<boolean> => {

@@ -12,7 +12,7 @@ export type Limit = 'sign-in' | 'tokens' | 'pick-up';
 const LIMIT = Symbol('rate limit');
 
 /** This route counts: of whoever is signed in, else of the client's address (IPv6: its /64). */
-export const Limited = (limit: Limit): MethodDecorator & ClassDecorator => SetMetadata(LIMIT, limit);
+export const Limited = (limit: Limit): MethodDecorator => SetMetadata(LIMIT, limit);
 
 const MINUTE_MS = 60_000;
 /** A client that waits for its sign-in asks every five seconds; several may wait behind one address. */

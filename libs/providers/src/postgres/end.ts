@@ -73,17 +73,18 @@ async function endRole(ending: Ending): Promise<Leftover[]> {
   throw new TargetUnavailable('sessions_still_live');
 }
 
-/** What can be taken away is, even when the door does not close: somebody else may hold the role's row for hours. */
+/**
+ * What can be taken away is, whatever of it does not go through: who has joined the role may end what holds its row, and the
+ * door is closed without that too; somebody else may hold the row for hours, and sessions and memberships end all the same.
+ */
 async function takePowerAway(ending: Ending): Promise<void> {
-  await joinRole(ending);
-  try {
-    await closeLogin(ending);
-    failpoint('postgres.login_closed');
-  } catch (error) {
-    await revokeMemberships(ending);
-    await endSessions(ending).catch(() => undefined);
-    throw error;
+  const failures: unknown[] = [];
+  for (const step of [joinRole, closeLogin, revokeMemberships, endSessions]) {
+    // With the door closed by somebody who is in, the rest is done in its turn, round by round.
+    if (step === revokeMemberships && failures.length === 0) return;
+    await step(ending).catch((error: unknown) => failures.push(error));
   }
+  throw failures[0];
 }
 
 /** Only who has the rights of a role may end its sessions and give away its objects. */

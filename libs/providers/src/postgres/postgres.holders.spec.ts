@@ -176,6 +176,19 @@ describeOnPostgres('a hostile holder', (binaries) => {
     await leave(session, dba);
   }, 60_000);
 
+  it('closes the login also while nobody can join the role, because somebody is giving it to others', async () => {
+    const { grant, credential, role, session } = await stage.begin();
+    const stranger = await stage.aStranger();
+    const dba = await server.connect(target.database);
+    await dba.query(`BEGIN; GRANT ${role} TO ${stranger.name}`);
+    const [attempt] = await Promise.allSettled([stage.end(grant)]);
+    expect(attempt).toMatchObject({ status: 'rejected', reason: { kind: 'unavailable' } });
+    await expect(target.use(credential)).rejects.toThrow('password authentication failed');
+    await dba.query('ROLLBACK');
+    await stage.end(grant);
+    await leave(session, dba);
+  });
+
   it('catches sessions that are opened during the end', async () => {
     const { order, session, credential } = await stage.begin();
     const opened: pg.Client[] = [session];
