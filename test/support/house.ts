@@ -11,6 +11,7 @@ import {
   GrantsView,
   Judge,
   PoliciesService,
+  PoliciesView,
   Reach,
   Reconciler,
   Reevaluation,
@@ -83,7 +84,12 @@ export interface House {
   readonly grants: GrantsService;
   readonly credentials: CredentialsService;
   readonly targets: TargetsService;
-  readonly views: { readonly requests: RequestsView; readonly grants: GrantsView; readonly targets: TargetsView };
+  readonly views: {
+    readonly requests: RequestsView;
+    readonly grants: GrantsView;
+    readonly targets: TargetsView;
+    readonly policies: PoliciesView;
+  };
   readonly deadlines: Deadlines;
   readonly operations: Operations;
   readonly reconciler: Reconciler;
@@ -172,6 +178,7 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
       requests: new RequestsView(judge, commitments, providers),
       grants: new GrantsView(judge, commitments, providers),
       targets: new TargetsView(judge, providers),
+      policies: new PoliciesView(judge),
     },
     deadlines: new Deadlines(timekeeper),
     operations,

@@ -55,4 +55,16 @@ export class People {
   pickUp(id: string): ReturnType<House['credentials']['pickUp']> {
     return this.house.as(this.ada, (tx) => this.house.credentials.pickUp(tx, this.ada, id));
   }
+
+  /** Their sign-in shows these groups of their provider, for so long. */
+  claim(asker: Asker, groups: readonly string[], lastSeconds = 3_600): Promise<void> {
+    return this.house.owner.transaction(async (tx) => {
+      await tx.query(`DELETE FROM group_members WHERE subject = $1 AND source = 'claim'`, [asker.subject]);
+      await tx.query(
+        `INSERT INTO group_members (source, connection, subject, expires_at, group_name)
+         SELECT 'claim', 'test', $1, clock_timestamp() + make_interval(secs => $3), * FROM unnest($2::text[])`,
+        [asker.subject, groups, lastSeconds],
+      );
+    });
+  }
 }

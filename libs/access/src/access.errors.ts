@@ -1,4 +1,5 @@
 import { AppError } from '@app/kernel';
+import type { Refusal } from '@app/policy';
 
 /** Absent, or not for your eyes: the two are the same answer. */
 export class NotFound extends AppError {
@@ -21,12 +22,12 @@ export class NotFound extends AppError {
 
 /** The policies say no. */
 export class RequestRefused extends AppError {
-  constructor(entitlement: string, refusal: { code: string; message: string; policies: readonly string[] }) {
+  constructor(entitlement: string, refusal: Refusal) {
     super({
       kind: 'forbidden',
       code: 'access.request_refused',
       message: 'the policies do not allow this request',
-      advice: refusal.message,
+      advice: [refusal.message, refusal.advice].filter((words) => words !== undefined).join('. '),
       details: { entitlement, rule: refusal.policies, why: refusal.code },
     });
   }

@@ -9,9 +9,13 @@ export interface Asker extends Caller {
   readonly address?: string | undefined;
 }
 
+/** How lists name somebody. */
+export const memberOf = ({ connection, subject }: Pick<Person, 'connection' | 'subject'>): string =>
+  `${connection}/${subject}`;
+
 /** The groups that somebody is in by these files: listed there, or vouched for by their sign-in. */
 export function groupsOf(person: Person, { groups }: GroupsFile): string[] {
-  const member = `${person.connection}/${person.subject}`;
+  const member = memberOf(person);
   return [...groups].flatMap(([name, group]) => {
     const isMember =
       group.source === 'file'

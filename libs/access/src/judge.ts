@@ -1,11 +1,11 @@
 import type { EntityManager } from 'typeorm';
 import { Commitments } from '@app/audit';
-import { countsAs, peopleOf } from '@app/identity';
+import { countsAs, peopleOf, seenInGroups, type ClaimedGroup } from '@app/identity';
 import { Clock } from '@app/kernel';
-import type { ActContext, PolicySet, RequestFacts, RequestVerdict, Verdict } from '@app/policy';
+import type { ActContext, GroupsFile, PolicySet, RequestFacts, Verdict } from '@app/policy';
 import { Asked } from './asked-facts';
 import type { Offered } from './asked';
-import { contextOf, entitlementFacts, groupsOf, principalOf, targetFacts, type Asker } from './facts';
+import { contextOf, entitlementFacts, groupsOf, memberOf, principalOf, targetFacts, type Asker } from './facts';
 import { PoliciesService } from './policies.service';
 import type { Request } from './request.entity';
 import type { Sight } from './sight';
@@ -13,6 +13,11 @@ import type { StandingPath } from './standing-path';
 import type { Target } from './target.entity';
 
 const INSTALLATION = { type: 'installation' } as const;
+
+/** Of a group with more there is always somebody else who could decide. */
+const ENOUGH_MEMBERS = 1_000;
+
+export type Others = Required<Pick<RequestFacts, 'alsoRequester' | 'seenMembers'>>;
 
 /** Asks the policies about people and rows: the one place where rows become facts. */
 export class Judge {
@@ -22,16 +27,20 @@ export class Judge {
     private readonly clock: Clock,
   ) {}
 
-  /** May they ask for this now? */
-  ask(policies: PolicySet, asker: Asker, offered: Offered, durationSeconds: number): RequestVerdict {
-    return policies.request(this.askFacts(policies, asker, offered, durationSeconds));
-  }
-
   askFacts(policies: PolicySet, asker: Asker, offered: Offered, durationSeconds: number): RequestFacts {
     return {
       principal: principalOf(asker, policies),
       resource: entitlementFacts(offered),
       context: { ...this.#now(asker), durationSeconds },
+    };
+  }
+
+  /** What is known of others when this person asks: who counts as they do, and whom sign-ins have shown in claimed groups. */
+  async others(manager: EntityManager, policies: PolicySet, { identityId }: Asker): Promise<Others> {
+    const accounts = await peopleOf(manager, [...(await countsAs(manager, identityId))]);
+    return {
+      alsoRequester: [...accounts.values()].map(memberOf),
+      seenMembers: await seenMembers(manager, policies.groups),
     };
   }
 
@@ -117,4 +126,14 @@ export class Judge {
   #now(asker: Asker): ActContext {
     return contextOf({ signedInAt: asker.signedInAt, at: this.clock.now(), address: asker.address });
   }
+}
+
+async function seenMembers(manager: EntityManager, { groups }: GroupsFile): Promise<Others['seenMembers']> {
+  const claimed = [...groups].flatMap(([name, group]) => (group.source === 'claim' ? [{ name, ...group }] : []));
+  const seen = await seenInGroups(manager, claimed satisfies ClaimedGroup[], ENOUGH_MEMBERS);
+  const members = claimed.map(({ name, connection }, place): [string, string[]] => [
+    name,
+    (seen[place] ?? []).map((subject) => memberOf({ connection, subject })),
+  ]);
+  return Object.fromEntries(members.filter(([, found]) => found.length < ENOUGH_MEMBERS));
 }

@@ -46,7 +46,7 @@ export class PoliciesView {
     const person =
       question.identityId === undefined ? asker : { ...asker, ...(await personOf(manager, question.identityId)) };
     const facts = this.judge.askFacts(policies, person, offered, question.durationSeconds);
-    const explanation = policies.explain(facts);
+    const explanation = policies.explain({ ...facts, ...(await this.judge.others(manager, policies, person)) });
     // What no rule lets them ask for does not exist for them.
     const hidden = !explanation.verdict.allowed && explanation.verdict.refusal.code === 'policy.no_rule';
     if (hidden && !oversees) throw new NotFound('entitlement', { entitlement: question.entitlement });

@@ -67,16 +67,6 @@ describe('live grants are judged again', () => {
     };
     await expect.poll(due, { timeout: 10_000, interval: 5 }).toEqual([]);
   };
-  const claims = (asker: Asker, groups: string[], lastSeconds = 3_600) =>
-    house.owner.transaction(async (tx) => {
-      await tx.query(`DELETE FROM group_members WHERE subject = $1 AND source = 'claim'`, [asker.subject]);
-      await tx.query(
-        `INSERT INTO group_members (source, connection, subject, expires_at, group_name)
-         SELECT 'claim', 'test', $1, clock_timestamp() + make_interval(secs => $3), * FROM unnest($2::text[])`,
-        [asker.subject, groups, lastSeconds],
-      );
-    });
-
   it('ends those that a changed policy does not allow any more, proven, and leaves the others alone', async () => {
     const read = await active();
     const write = await active(ada, 'db/write');
@@ -158,8 +148,8 @@ describe('live grants are judged again', () => {
     beforeEach(async () => {
       await house.close();
       await setUp(CLAIMED);
-      await claims(ada, ['engineers']);
-      await claims(eve, ['engineers']);
+      await people.claim(ada, ['engineers']);
+      await people.claim(eve, ['engineers']);
     });
 
     const reevaluate = (asker: Asker) =>
@@ -170,8 +160,8 @@ describe('live grants are judged again', () => {
     it('ends those of the person who has lost one, and nobody else’s', async () => {
       const mine = await active({ ...ada, claims: ['engineers'] });
       const hers = await active({ ...eve, claims: ['engineers'] });
-      await claims(ada, ['visitors']);
-      await claims(eve, ['visitors']);
+      await people.claim(ada, ['visitors']);
+      await people.claim(eve, ['visitors']);
       await reevaluate(ada);
       await settled();
       expect(await look(mine)).toMatchObject({ state: 'ended', endReason: 'policy' });
@@ -180,7 +170,7 @@ describe('live grants are judged again', () => {
 
     it('ends them when the claim does not count any more', async () => {
       const id = await active({ ...ada, claims: ['engineers'] });
-      await claims(ada, ['engineers'], 2);
+      await people.claim(ada, ['engineers'], 2);
       await reevaluate(ada);
       await settled();
       expect(await look(id)).toMatchObject({ state: 'active' });

@@ -64,8 +64,10 @@ export class RequestsService {
   }
 
   async #judged(tx: Transaction, policies: PolicySet, asker: Asker, order: RequestOrder): Promise<Judged[]> {
+    const others = await this.judge.others(tx, policies, asker);
     return (await offeredByName(tx, order.entitlements)).map((offered) => {
-      const verdict = this.judge.ask(policies, asker, offered, order.durationSeconds);
+      const facts = this.judge.askFacts(policies, asker, offered, order.durationSeconds);
+      const verdict = policies.request({ ...facts, ...others });
       if (verdict.allowed) return { offered, paths: verdict.paths };
       // What no rule speaks of does not exist for them.
       if (verdict.refusal.code === 'policy.no_rule') throw new NotFound('entitlement', { entitlement: offered.name });

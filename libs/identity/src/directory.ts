@@ -69,6 +69,33 @@ export async function knownMembers(manager: EntityManager, groups: readonly stri
   );
 }
 
+/** A group as its provider calls it. */
+export interface ClaimedGroup {
+  /** The connection's name. */
+  readonly connection: string;
+  readonly value: string;
+}
+
+/**
+ * The subjects that sign-ins have ever shown in groups of providers, in the order of the groups, also where a sign-in does
+ * not count any more: who is in is seen again when they sign in. Of each group no more than `most`.
+ */
+export async function seenInGroups(
+  manager: EntityManager,
+  groups: readonly ClaimedGroup[],
+  most: number,
+): Promise<readonly (readonly string[])[]> {
+  if (groups.length === 0) return [];
+  const rows = await manager.query<{ subjects: string[] }[]>(
+    `SELECT ARRAY(SELECT g.subject FROM group_members g
+                  WHERE g.source = 'claim' AND g.connection = wanted.connection AND g.group_name = wanted.value
+                  LIMIT $3) AS subjects
+     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (connection, value, place) ORDER BY place`,
+    [groups.map((group) => group.connection), groups.map((group) => group.value), most],
+  );
+  return rows.map(({ subjects }) => subjects);
+}
+
 /**
  * Everybody who counts as this identity, itself included, when somebody else is needed: accounts with the same e-mail
  * address, whoever owns it when it is not a human, and what those own. An address is enough to exclude, and is never

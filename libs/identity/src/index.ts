@@ -2,7 +2,17 @@ export { ACCESS_TOKEN_SECONDS, AccessTokens, type AccessClaims } from './access-
 export { Callers, type Caller } from './callers.service';
 export { Connection } from './connection.entity';
 export { Connections, type ConnectionSettings } from './connections.service';
-export { countsAs, knownMembers, namesOf, peopleOf, personOf, type KnownMember, type Person } from './directory';
+export {
+  countsAs,
+  knownMembers,
+  namesOf,
+  peopleOf,
+  personOf,
+  seenInGroups,
+  type ClaimedGroup,
+  type KnownMember,
+  type Person,
+} from './directory';
 export { identityEntities } from './entities';
 export { GROUP_SOURCES, GroupMember, type GroupSource } from './group-member.entity';
 export { replaceFileGroups, type FileMember } from './group-members';

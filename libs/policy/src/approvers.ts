@@ -7,7 +7,10 @@ import { matches } from './truth';
 export interface Approvers {
   readonly count: number;
   readonly group: string;
-  /** Without the requester and without those whom a `forbid` excludes; absent when a claim decides who is in. */
+  /**
+   * Without the requester and without those whom a `forbid` excludes. Where a claim decides who is in: absent, unless
+   * sign-ins have shown too few.
+   */
   readonly known?: readonly string[];
 }
 

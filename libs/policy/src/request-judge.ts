@@ -42,7 +42,9 @@ export function approversOf(
     `${facts.principal.connection}/${facts.principal.subject}`,
     ...(facts.alsoRequester ?? []),
   ]);
-  return { count, group, known: members.filter((member) => !requester.has(member) && mayApprove(member)) };
+  const known = members.filter((member) => !requester.has(member) && mayApprove(member));
+  const others = groups.groups.get(group)?.source === 'claim' && known.length >= count;
+  return others ? { count, group } : { count, group, known };
 }
 
 /** Somebody approves this, whoever that is and whenever they signed in. */
@@ -127,7 +129,8 @@ function undecidable(matching: readonly RequestRule[]): Refusal {
     code: 'policy.nobody_can_decide',
     message: `nobody else could decide this: ${ways.join(', ')}`,
     advice:
-      'Somebody else must be in the group that approves and not be kept from it by a forbid, or another rule must allow this.',
+      'Somebody else must be in the group that approves and not be kept from it by a forbid, or another rule must allow ' +
+      'this. Who is in a group of the identity provider is known once they have signed in.',
     policies: matching.map(({ id }) => id),
   };
 }
