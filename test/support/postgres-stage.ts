@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Credential, EntitlementConfig, GrantRef, Issued, IssueOrder, Proof } from '@app/providers';
 import { objectName, PostgresProvider } from '@app/providers';
 import type { Secret } from '@app/kernel';
+import { waitFor } from '../../scripts/waiting';
 import { anOrder, aPostgresTarget, ON_LOOPBACK, type PostgresTarget } from './postgres-target';
 import type { TargetServer } from './target-server';
 
@@ -23,6 +24,16 @@ export interface Stranger {
   readonly name: string;
   /** Logs in and asks. @returns all values of all rows */
   ask(sql: string, database?: string): Promise<unknown[]>;
+}
+
+const HIDDEN = `SELECT l.pid FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+  WHERE l.locktype = 'object' AND l.mode = 'RowExclusiveLock' AND a.usesysid IS NULL`;
+
+export interface Hidden {
+  readonly client: pg.Client;
+  /** Settles when it is in, or was refused. */
+  readonly entered: Promise<unknown>;
+  isHidden(): Promise<boolean>;
 }
 
 /** A target, and what happens on it in a test. */
@@ -65,6 +76,24 @@ export class Stage {
   async countOf(table: string): Promise<number | undefined> {
     const [row] = await this.target.sql<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`);
     return row?.n;
+  }
+
+  /** Logs in, and stays between the last check of the login and the moment in which the server shows whose session it is. */
+  async hide(credential: Secret<Credential>, seconds: number): Promise<Hidden> {
+    const { username = '', password = '', database } = credential.reveal().fields;
+    const client = new pg.Client({
+      host: this.server.host,
+      port: this.server.port,
+      user: username,
+      password,
+      ...(database !== undefined && { database }),
+      options: `-c post_auth_delay=${seconds}`,
+    });
+    client.on('error', () => undefined);
+    const entered = client.connect().catch(() => undefined);
+    const isHidden = async (): Promise<boolean> => (await this.target.sql(HIDDEN)).length > 0;
+    if (!(await waitFor(async () => (await isHidden()) || undefined, 10_000))) throw new Error('nobody hides');
+    return { client, entered, isHidden };
   }
 
   async aStranger(): Promise<Stranger> {

@@ -38,6 +38,8 @@ export const connectionNames = {
   start: (grant: GrantRef): string => objectName(grant),
   end: (grant: GrantRef): string => `${objectName(grant)}-end`,
   proof: (grant: GrantRef): string => `${objectName(grant)}-proof`,
+  endMany: (grants: readonly GrantRef[]): string => `curfew-${grants[0]?.installation ?? ''}-many-end`,
+  proveMany: (grants: readonly GrantRef[]): string => `curfew-${grants[0]?.installation ?? ''}-many-proof`,
 } as const;
 
 const CUT_OFF_MS = 5_000;

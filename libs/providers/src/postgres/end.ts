@@ -1,4 +1,3 @@
-import { escapeIdentifier } from 'pg';
 import { failpoint } from '@app/kernel';
 import { objectName, type Ended, type GrantRef, type Leftover } from '../provider';
 import { TargetUnavailable } from '../provider.errors';
@@ -6,12 +5,12 @@ import { connectionNames, cutOffStarts, type Account } from './account';
 import { dropRole } from './drop-role';
 import { closeLogin } from './close-login';
 import type { Ending } from './ending';
-import { revokeMemberships } from './memberships';
+import { join, revokeMemberships } from './memberships';
 import { isConcurrentChange, SQLSTATE, sqlState } from './postgres.errors';
 import type { Session } from './session';
 import { endHiddenSessions, endSessions } from './sessions';
 import { tidyObjects } from './tidy-objects';
-import { majorOf, SAFE_CREATEROLE } from './versions';
+import { majorOf } from './versions';
 
 const ROUNDS = 3;
 const TRIES = 5;
@@ -87,21 +86,12 @@ async function takePowerAway(ending: Ending): Promise<void> {
   throw failures[0];
 }
 
-/** Only who has the rights of a role may end its sessions and give away its objects. */
 async function joinRole(ending: Ending): Promise<void> {
-  const { session, role } = ending;
-  const { member } = await session.one<{ member: boolean }>(
-    `SELECT pg_has_role(current_user, $1::oid, 'USAGE') AND pg_has_role(current_user, $1::oid, $2) AS member`,
-    [role.oid, role.major >= SAFE_CREATEROLE ? 'SET' : 'MEMBER'],
-  );
-  if (member) return;
-  const options = role.major >= SAFE_CREATEROLE ? ' WITH INHERIT TRUE, SET TRUE' : '';
-  const join = `GRANT ${escapeIdentifier(role.name)} TO CURRENT_USER${options}`;
   try {
-    await session.query(join);
+    await join(ending.session, ending.role);
   } catch (error) {
     if (sqlState(error) !== SQLSTATE.invalidGrantOperation) throw error;
     await revokeMemberships(ending); // somebody made the role a member of ours: that would be a circle
-    await session.query(join);
+    await join(ending.session, ending.role);
   }
 }

@@ -1,6 +1,6 @@
 import { escapeIdentifier } from 'pg';
 import type { Leftover } from '../provider';
-import type { Ending } from './ending';
+import type { Doomed, Ending } from './ending';
 import { SQLSTATE, sqlState } from './postgres.errors';
 import type { Session } from './session';
 import { SAFE_CREATEROLE } from './versions';
@@ -48,4 +48,15 @@ function membershipsOf(session: Session, role: number): Promise<Membership[]> {
 function revocationOf({ group, member, grantor }: Membership, major: number): string {
   const by = major >= SAFE_CREATEROLE ? ` GRANTED BY ${escapeIdentifier(grantor)}` : '';
   return `REVOKE ${escapeIdentifier(group)} FROM ${escapeIdentifier(member)}${by} CASCADE`;
+}
+
+/** Makes our account a member. Only who has the rights of a role may end its sessions and give away its objects. */
+export async function join(session: Session, role: Doomed): Promise<void> {
+  const { member } = await session.one<{ member: boolean }>(
+    `SELECT pg_has_role(current_user, $1::oid, 'USAGE') AND pg_has_role(current_user, $1::oid, $2) AS member`,
+    [role.oid, role.major >= SAFE_CREATEROLE ? 'SET' : 'MEMBER'],
+  );
+  if (member) return;
+  const options = role.major >= SAFE_CREATEROLE ? ' WITH INHERIT TRUE, SET TRUE' : '';
+  await session.query(`GRANT ${escapeIdentifier(role.name)} TO CURRENT_USER${options}`);
 }

@@ -2,12 +2,13 @@ import { Secret } from '@app/kernel';
 import { waitFor } from '../../../../scripts/waiting';
 import { FragileLine } from '../../../../test/support/fragile-line';
 import { aPostgresTarget, ON_LOOPBACK } from '../../../../test/support/postgres-target';
+import { describeEndsManyContract, type ManySubject } from '../../../../test/support/ends-many-contract';
 import { describeOnPostgres } from '../../../../test/support/postgres-versions';
-import { describeProviderContract, type ContractSubject } from '../../../../test/support/provider-contract';
+import { describeProviderContract } from '../../../../test/support/provider-contract';
 import { TargetServer } from '../../../../test/support/target-server';
 import { PostgresProvider } from './postgres.provider';
 
-async function start(binaries?: string): Promise<ContractSubject> {
+async function start(binaries?: string): Promise<ManySubject> {
   const server = await TargetServer.start(binaries);
   const target = await aPostgresTarget(server);
   // What pg_hba.conf of the test's server is open to.
@@ -61,4 +62,5 @@ async function start(binaries?: string): Promise<ContractSubject> {
 
 describeOnPostgres('one provider', (binaries) => {
   describeProviderContract('PostgreSQL', () => start(binaries));
+  describeEndsManyContract('PostgreSQL', () => start(binaries));
 });

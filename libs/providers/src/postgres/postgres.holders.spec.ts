@@ -215,26 +215,13 @@ describeOnPostgres('a hostile holder', (binaries) => {
 
   it('ends a session that hides: let in before the door closed, and shown by the server only long after', async () => {
     const { order, session, credential } = await stage.begin();
-    const { username, password, database } = credential.reveal().fields;
-    const hiding = new pg.Client({
-      host: server.host,
-      port: server.port,
-      user: username!,
-      password: password!,
-      database: database!,
-      options: '-c post_auth_delay=15',
-    });
-    hiding.on('error', () => undefined);
-    const entered = hiding.connect().catch(() => undefined);
-    const isHiding = `SELECT l.pid FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
-                       WHERE l.locktype = 'object' AND l.mode = 'RowExclusiveLock' AND a.usesysid IS NULL`;
-    await waitFor(async () => (await target.sql(isHiding)).length > 0 || undefined, 10_000);
+    const hidden = await stage.hide(credential, 15);
     expect((await stage.end(order.grant)).leftovers).toEqual([]);
     const ghosts = 'SELECT pid FROM pg_stat_activity WHERE usesysid NOT IN (SELECT oid FROM pg_roles)';
-    expect([await target.sql(isHiding), await target.sql(ghosts)]).toEqual([[], []]);
-    await entered;
-    await expect(hiding.query('SELECT 1')).rejects.toThrow(/terminat|not queryable|closed/);
-    await leave(session, hiding);
+    expect([await hidden.isHidden(), await target.sql(ghosts)]).toEqual([false, []]);
+    await hidden.entered;
+    await expect(hidden.client.query('SELECT 1')).rejects.toThrow(/terminat|not queryable|closed/);
+    await leave(session, hidden.client);
   });
 
   it('is not led astray by what a holder calls like a part of the catalogue', async () => {

@@ -12,25 +12,35 @@ import {
   type Proof,
   type TargetAccess,
 } from '../provider';
+import type { EndsMany, ToProve } from '../ends-many';
 import { TargetNetworks } from '../target-networks';
 import { Account } from './account';
 import { Budget } from './budget';
 import { check } from './check';
 import { end } from './end';
+import { endMany } from './end-many';
 import { issue } from './issue';
 import { list } from './list';
 import { translated } from './postgres.errors';
 import { postgresConnection, postgresEntitlement } from './postgres.schemas';
-import { prove } from './prove';
+import { prove, proveMany } from './prove';
 
 /** How long each call may take, in milliseconds, the caller's fence not counted. */
-const BUDGET_MS = { issue: 30_000, end: 60_000, prove: 20_000, list: 20_000, check: 60_000 } as const;
+const BUDGET_MS = {
+  issue: 30_000,
+  end: 60_000,
+  endMany: 60_000,
+  prove: 20_000,
+  proveMany: 60_000,
+  list: 20_000,
+  check: 60_000,
+} as const;
 
 /**
  * PostgreSQL 16 and later (15 only on demand): a role per grant, with the grant's deadline, in a group role of the
  * customer's. docs/providers/postgres.md says what it needs and how it ends.
  */
-export class PostgresProvider extends Provider {
+export class PostgresProvider extends Provider implements EndsMany {
   readonly kind = 'postgres';
   // `VALID UNTIL` ends new logins at the server; what is open then, Curfew ends.
   readonly ending: EndingTraits = { enforcedBy: 'both', endsLiveSessions: true, outlivesBySeconds: 0 };
@@ -52,6 +62,14 @@ export class PostgresProvider extends Provider {
 
   prove(target: TargetAccess, grant: GrantRef, proofCopy?: Secret<Credential>): Promise<Proof> {
     return this.#bounded('prove', target, (account) => prove(account, grant, proofCopy));
+  }
+
+  endMany(target: TargetAccess, grants: readonly GrantRef[]): Promise<ReadonlyMap<string, Ended>> {
+    return this.#bounded('endMany', target, (account) => endMany(account, grants));
+  }
+
+  proveMany(target: TargetAccess, grants: readonly ToProve[]): Promise<ReadonlyMap<string, Proof>> {
+    return this.#bounded('proveMany', target, (account) => proveMany(account, grants));
   }
 
   list(target: TargetAccess, installation: string): Promise<readonly string[]> {

@@ -1,12 +1,18 @@
+import pMap from 'p-map';
 import { AppError, failpoint, Secret } from '@app/kernel';
+import type { ToProve } from '../ends-many';
 import { objectName, type Credential, type GrantRef, type Proof, type ProofCheck } from '../provider';
 import { connectionNames, serverIdentity, type Account } from './account';
 import { tryLogin, type LoginVerdict } from './login';
 import { sqlState, translated } from './postgres.errors';
 import type { Session } from './session';
 
+/** A target that ends many is not to be flooded with logins that it refuses. */
+const LOGINS_AT_ONCE = 8;
+
 /** All that is known of a grant at one moment: one statement, one snapshot. */
 interface Sight {
+  readonly name: string;
   readonly seesItself: boolean;
   readonly standby: boolean;
   readonly present: boolean;
@@ -21,41 +27,80 @@ interface Sight {
 
 /** Looks at the catalogue, and tries the password that was handed out. It changes nothing. */
 export async function prove(account: Account, grant: GrantRef, proofCopy?: Secret<Credential>): Promise<Proof> {
-  let seen: { server: string; checks: ProofCheck[] };
-  try {
-    seen = await account.with(connectionNames.proof(grant), async (session) => {
-      const server = await serverIdentity(session);
-      return { server, checks: judge(await look(session, grant), server) };
-    });
-  } catch (error) {
-    return { verdict: 'unknown', checks: [notSeen(translated(error))] };
-  }
-  failpoint('postgres.catalogue_read');
-  const { server, checks } = seen;
-  const verdict = verdictOf(checks);
-  if (!proofCopy) return { verdict, checks, server };
-  const login = await loginCheck(account, { grant, proofCopy, catalogue: verdict });
-  return { verdict: login.verdict === 'alive' ? 'alive' : verdict, checks: [...checks, login], server };
+  const proofs = await proveAll(account, [{ grant, ...(proofCopy && { proofCopy }) }], connectionNames.proof(grant));
+  return found(proofs, grant.grantId);
 }
 
-function look(session: Session, grant: GrantRef): Promise<Sight> {
-  return session.one<Sight>(
-    `SELECT EXISTS (SELECT FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
-                     WHERE a.pid = pg_backend_pid() AND r.rolname = current_user) AS "seesItself",
+/** The same for many: one look at the catalogue, and a bounded number of logins at a time. */
+export function proveMany(account: Account, grants: readonly ToProve[]): Promise<ReadonlyMap<string, Proof>> {
+  return proveAll(account, grants, connectionNames.proveMany(grants.map(({ grant }) => grant)));
+}
+
+async function proveAll(
+  account: Account,
+  asked: readonly ToProve[],
+  applicationName: string,
+): Promise<ReadonlyMap<string, Proof>> {
+  const grants = asked.map(({ grant }) => grant);
+  let seen: { server: string; sights: Sight[] };
+  try {
+    seen = await account.with(applicationName, async (session) => ({
+      server: await serverIdentity(session),
+      sights: await look(session, grants),
+    }));
+  } catch (error) {
+    const proof = unseen(translated(error));
+    return new Map(grants.map(({ grantId }) => [grantId, proof]));
+  }
+  failpoint('postgres.catalogue_read');
+  const { server } = seen;
+  const sights = new Map(seen.sights.map((sight) => [sight.name, sight]));
+  const proofs = await pMap(
+    asked,
+    async ({ grant, proofCopy }): Promise<[string, Proof]> => {
+      const checks = judge(found(sights, objectName(grant)), server);
+      const verdict = verdictOf(checks);
+      if (!proofCopy) return [grant.grantId, { verdict, checks, server }];
+      const login = await loginCheck(account, { grant, proofCopy, catalogue: verdict });
+      return [
+        grant.grantId,
+        { verdict: login.verdict === 'alive' ? 'alive' : verdict, checks: [...checks, login], server },
+      ];
+    },
+    { concurrency: LOGINS_AT_ONCE },
+  );
+  return new Map(proofs);
+}
+
+function found<T>(seen: ReadonlyMap<string, T>, key: string): T {
+  const value = seen.get(key);
+  if (value === undefined) throw new Error(`nothing was said of ${key}`);
+  return value;
+}
+
+const unseen = (error: unknown): Proof => ({ verdict: 'unknown', checks: [notSeen(error)] });
+
+// A role's name is the name of the connections that make it, too.
+function look(session: Session, grants: readonly GrantRef[]): Promise<Sight[]> {
+  return session.query<Sight>(
+    `WITH live AS MATERIALIZED (SELECT pid, usesysid, usename, application_name FROM pg_stat_activity)
+     SELECT wanted.name,
+            EXISTS (SELECT FROM live JOIN pg_roles r ON r.oid = live.usesysid
+                     WHERE live.pid = pg_backend_pid() AND r.rolname = current_user) AS "seesItself",
             pg_is_in_recovery() AS standby,
             role.oid IS NOT NULL AS present,
             coalesce(role.rolcanlogin, false) AS login,
             ARRAY(SELECT format('%I in %I', pg_get_userbyid(member), pg_get_userbyid(roleid)) FROM pg_auth_members
                    WHERE member = role.oid OR grantor = role.oid
                       OR roleid = role.oid AND member <> (SELECT oid FROM pg_roles WHERE rolname = current_user)) AS memberships,
-            (SELECT count(*)::int FROM pg_stat_activity WHERE usesysid = role.oid OR usename = $1) AS sessions,
-            (SELECT count(*)::int FROM pg_stat_activity WHERE usename = current_user AND application_name = $2) AS starts,
+            (SELECT count(*)::int FROM live WHERE usesysid = role.oid OR usename = wanted.name) AS sessions,
+            (SELECT count(*)::int FROM live WHERE usename = current_user AND application_name = wanted.name) AS starts,
             (SELECT count(*)::int FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = role.oid
                 AND d.deptype = 'o' AND d.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)) AS owned,
             (SELECT count(*)::int FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = role.oid
                 AND d.deptype = 'a') AS rights
-       FROM (VALUES (1)) AS one LEFT JOIN pg_roles role ON role.rolname = $1`,
-    [objectName(grant), connectionNames.start(grant)],
+       FROM unnest($1::text[]) AS wanted (name) LEFT JOIN pg_roles role ON role.rolname = wanted.name`,
+    [grants.map(objectName)],
   );
 }
 

@@ -48,11 +48,21 @@ export async function endVisible({ session, role }: Ending, ended: Set<number>):
 }
 
 /** Processes that are on their way into a database. */
-async function startingLogins(session: Session): Promise<number[]> {
+export async function startingLogins(session: Session): Promise<number[]> {
   const rows = await session.query<{ pid: number }>(
     `SELECT DISTINCT pid FROM pg_locks
       WHERE locktype = 'object' AND database = 0 AND classid = 'pg_database'::regclass AND mode = 'RowExclusiveLock'
         AND pid <> pg_backend_pid()`,
+  );
+  return rows.map(({ pid }) => pid);
+}
+
+/** Those that do not show yet as whom they are. */
+export async function hiddenAmong(session: Session, starting: readonly number[]): Promise<number[]> {
+  const rows = await session.query<{ pid: number }>(
+    `SELECT pid FROM unnest($1::int[]) AS pid
+      WHERE NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = pid.pid AND a.usesysid IS NOT NULL)`,
+    [starting],
   );
   return rows.map(({ pid }) => pid);
 }
@@ -64,15 +74,11 @@ async function startingLogins(session: Session): Promise<number[]> {
  * @returns those that were the role's
  */
 async function endHidden({ session, role }: Ending, starting: readonly number[]): Promise<number[]> {
-  const rows = await session.query<{ pid: number }>(
-    `SELECT pid FROM unnest($1::int[]) AS pid
-      WHERE NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = pid.pid AND a.usesysid IS NOT NULL)`,
-    [starting],
-  );
-  if (rows.length === 0) return [];
+  const hidden = await hiddenAmong(session, starting);
+  if (hidden.length === 0) return [];
   await session.query(`SET ROLE ${escapeIdentifier(role.name)}`);
   const ended: number[] = [];
-  for (const { pid } of rows) if (await endOwn(session, pid)) ended.push(pid);
+  for (const pid of hidden) if (await endOwn(session, pid)) ended.push(pid);
   await session.query('RESET ROLE');
   return ended;
 }

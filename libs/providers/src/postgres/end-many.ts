@@ -1,0 +1,163 @@
+import { escapeIdentifier, escapeLiteral } from 'pg';
+import { failpoint } from '@app/kernel';
+import { objectName, type Ended, type GrantRef } from '../provider';
+import { TargetUnavailable } from '../provider.errors';
+import { connectionNames, type Account } from './account';
+import type { Doomed } from './ending';
+import { join } from './memberships';
+import { sqlState } from './postgres.errors';
+import type { Session } from './session';
+import { hiddenAmong, startingLogins } from './sessions';
+import { majorOf } from './versions';
+
+/** Nobody holds up the others: who is in the way of one is dealt with when that one is ended by itself. */
+const LOCK_MS = 50;
+const QUIET_MS = 3_000;
+
+interface Role extends Doomed {
+  readonly grantId: string;
+}
+
+/**
+ * Ends the grants that nothing stands in the way of: the same steps as `end`, in the same order, each for all of them. Who
+ * holds a lock, owns something, hides or is still being made is left to `end`, with the login closed where that went through.
+ */
+export async function endMany(account: Account, grants: readonly GrantRef[]): Promise<ReadonlyMap<string, Ended>> {
+  return account.with(connectionNames.endMany(grants), async (session) => {
+    const ended = new Map<string, Ended>();
+    const settled = await notBeingMade(session, grants);
+    const roles = await rolesOf(session, settled);
+    const there = new Set(roles.map(({ grantId }) => grantId));
+    for (const { grantId } of settled) if (!there.has(grantId)) ended.set(grantId, { steps: [], leftovers: [] });
+
+    await session.query(`SELECT set_config('lock_timeout', $1, false)`, [`${LOCK_MS}ms`]);
+    const closed = await forEach(session, roles, 'ALTER ROLE %I NOLOGIN PASSWORD NULL');
+    failpoint('postgres.many_closed');
+    const sessions = await endAllSessions(account, session, closed);
+    failpoint('postgres.many_sessions_ended');
+    const dropped = sessions ? await dropAll(session, closed) : [];
+    failpoint('postgres.many_dropped');
+    for (const { grantId, name, oid } of dropped) {
+      const cut = sessions?.get(oid)?.size ?? 0;
+      const steps = [`one of ${grants.length} that ended together`, 'closed the login'];
+      if (cut > 0) steps.push(`ended ${cut} session${cut === 1 ? '' : 's'}`);
+      ended.set(grantId, { steps: [...steps, `dropped the role ${escapeIdentifier(name)}`], leftovers: [] });
+    }
+    return ended;
+  });
+}
+
+/** Without those for which a worker of ours is connected: it may be about to make the role. */
+async function notBeingMade(session: Session, grants: readonly GrantRef[]): Promise<GrantRef[]> {
+  const rows = await session.query<{ name: string }>(
+    `SELECT application_name AS name FROM pg_stat_activity WHERE usename = current_user AND application_name = ANY($1)`,
+    [grants.map(connectionNames.start)],
+  );
+  const making = new Set(rows.map(({ name }) => name));
+  return grants.filter((grant) => !making.has(connectionNames.start(grant)));
+}
+
+/** In the order of their names: of two that end the same ones, the second waits for the first and for nothing else. */
+async function rolesOf(session: Session, grants: readonly GrantRef[]): Promise<Role[]> {
+  const byName = new Map(grants.map((grant) => [objectName(grant), grant.grantId]));
+  const rows = await session.query<{ name: string; oid: number; version: number }>(
+    `SELECT rolname AS name, oid, current_setting('server_version_num')::int AS version
+       FROM pg_roles WHERE rolname = ANY($1) ORDER BY rolname`,
+    [[...byName.keys()]],
+  );
+  return rows.map(({ version, ...role }) => ({
+    ...role,
+    major: majorOf(version),
+    grantId: byName.get(role.name) ?? '',
+  }));
+}
+
+/**
+ * One statement for each role, in one round trip. Where it fails, it fails for that role alone.
+ *
+ * @returns the roles for which it went through
+ */
+async function forEach(session: Session, roles: readonly Role[], statement: string): Promise<Role[]> {
+  if (roles.length === 0) return [];
+  await session.query(`SELECT set_config('curfew.names', $1, false)`, [roles.map(({ name }) => name).join()]);
+  await session.query(`
+    DO $do$
+    DECLARE
+      name text;
+      done text[] := '{}';
+    BEGIN
+      FOREACH name IN ARRAY string_to_array(current_setting('curfew.names'), ',') LOOP
+        BEGIN
+          EXECUTE format(${escapeLiteral(statement)}, name);
+          done := done || name;
+        EXCEPTION WHEN OTHERS THEN NULL;
+        END;
+      END LOOP;
+      PERFORM set_config('curfew.done', array_to_string(done, ','), false);
+    END
+    $do$`);
+  const { done } = await session.one<{ done: string[] }>(
+    `SELECT string_to_array(current_setting('curfew.done'), ',') AS done`,
+  );
+  const names = new Set(done);
+  return roles.filter(({ name }) => names.has(name));
+}
+
+type Cut = ReadonlyMap<number, ReadonlySet<number>>;
+
+/**
+ * Ends the sessions of roles that nobody can log in as any more, and waits until none of them is left and nobody hides:
+ * whose a hidden session is only shows when each role is looked at by itself.
+ *
+ * @returns by role, the processes that were ended; nothing when it did not come to that
+ */
+async function endAllSessions(account: Account, session: Session, roles: readonly Role[]): Promise<Cut | undefined> {
+  const cut = new Map<number, Set<number>>();
+  const isQuiet = async (): Promise<boolean> => {
+    // In this order: what stops hiding between the two looks is seen by the second.
+    const starting = await startingLogins(session);
+    const isNobodyThere = await endVisibleOf(session, roles, cut);
+    return isNobodyThere && (await hiddenAmong(session, starting)).length === 0;
+  };
+  try {
+    await account.budget.until(isQuiet, QUIET_MS, 'sessions_still_live');
+    return cut;
+  } catch (error) {
+    if (error instanceof TargetUnavailable || sqlState(error) !== undefined) return undefined;
+    throw error;
+  }
+}
+
+/** @param cut gets the processes that were told to end. @returns whether there was none */
+async function endVisibleOf(session: Session, roles: readonly Role[], cut: Map<number, Set<number>>): Promise<boolean> {
+  const live = await session.query<{ pid: number; role: number }>(
+    'SELECT pid, usesysid AS role FROM pg_stat_activity WHERE usesysid = ANY($1)',
+    [roles.map(({ oid }) => oid)],
+  );
+  for (const role of roles) {
+    const pids = live.filter((each) => each.role === role.oid).map(({ pid }) => pid);
+    if (pids.length === 0) continue;
+    const before = cut.get(role.oid);
+    if (!before) await join(session, role);
+    await session.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [pids]);
+    cut.set(role.oid, new Set([...(before ?? []), ...pids]));
+  }
+  return live.length === 0;
+}
+
+/** All in one transaction, which is undone when one of their sessions turns up in that very moment. */
+async function dropAll(session: Session, roles: readonly Role[]): Promise<Role[]> {
+  const prepared = await session.query<{ owner: string }>(
+    'SELECT owner FROM pg_prepared_xacts WHERE owner = ANY($1::name[])',
+    [roles.map(({ name }) => name)],
+  );
+  const owners = new Set(prepared.map(({ owner }) => owner));
+  const droppable = roles.filter(({ name }) => !owners.has(name));
+  await session.query('BEGIN');
+  const dropped = await forEach(session, droppable, 'DROP ROLE %I');
+  const live = await session.query('SELECT FROM pg_stat_activity WHERE usesysid = ANY($1)', [
+    dropped.map(({ oid }) => oid),
+  ]);
+  await session.query(live.length === 0 ? 'COMMIT' : 'ROLLBACK');
+  return live.length === 0 ? dropped : [];
+}

@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { GrantRef } from '@app/providers';
+import { describeOnPostgres } from '../../../../test/support/postgres-versions';
+import { leave, Stage, type Begun } from '../../../../test/support/postgres-stage';
+import { TargetServer } from '../../../../test/support/target-server';
+
+describeOnPostgres('a mass ending', (binaries) => {
+  let server: TargetServer;
+  let stage: Stage;
+  beforeAll(async () => {
+    server = await TargetServer.start(binaries);
+    stage = await Stage.on(server);
+  });
+  afterAll(() => server?.stop());
+
+  const endMany = async (...begun: Begun[]): Promise<string[]> => {
+    const ended = await stage.provider.endMany(
+      stage.target.access,
+      begun.map(({ grant }) => grant),
+    );
+    return [...ended.keys()];
+  };
+  /** What is left out is shut all the same, and `end` does the rest. */
+  const leftOut = async (begun: Begun, free: Begun, byWhom: () => Promise<unknown>): Promise<GrantRef> => {
+    expect(await endMany(begun, free)).toEqual([free.grant.grantId]);
+    expect(await stage.verdict(free.grant, free.credential)).toBe('ended');
+    expect(await stage.roleExists(begun.grant)).toBe(true);
+    await expect(stage.target.use(begun.credential)).rejects.toThrow('password authentication failed');
+    await byWhom();
+    await stage.end(begun.grant);
+    expect(await stage.verdict(begun.grant, begun.credential)).toBe('ended');
+    return begun.grant;
+  };
+
+  it('leaves out who owns something, and destroys nothing of it', async () => {
+    const [owner, free] = [await stage.begin(), await stage.begin()];
+    await owner.session.query('CREATE TABLE kept_by_many AS SELECT generate_series(1, 3)');
+    await leftOut(owner, free, async () => undefined);
+    expect(await stage.countOf('kept_by_many')).toBe(3);
+    await leave(owner.session, free.session);
+  });
+
+  it('leaves out who has a prepared transaction, which keeps its owner’s name', async () => {
+    const [preparer, free] = [await stage.begin(), await stage.begin()];
+    await preparer.session.query(`BEGIN; SELECT count(*) FROM orders; PREPARE TRANSACTION 'of a mass'`);
+    await leftOut(preparer, free, () => stage.target.sql(`ROLLBACK PREPARED 'of a mass'`));
+    await leave(preparer.session, free.session);
+  });
+
+  it('leaves out whose row somebody holds, and does not wait for them', async () => {
+    const [held, free] = [await stage.begin(), await stage.begin()];
+    const dba = await server.connect(stage.target.database);
+    await dba.query(`BEGIN; ALTER ROLE ${held.role} CONNECTION LIMIT 7`);
+    expect(await endMany(held, free)).toEqual([free.grant.grantId]);
+    await dba.query('ROLLBACK');
+    await stage.end(held.grant);
+    expect(await stage.verdict(held.grant, held.credential)).toBe('ended');
+    await leave(held.session, free.session, dba);
+  });
+
+  it('drops nobody while somebody hides: let in before the doors closed, and shown by the server only later', async () => {
+    const [hiding, free] = [await stage.begin(), await stage.begin()];
+    const hidden = await stage.hide(hiding.credential, 15);
+    expect(await endMany(hiding, free)).toEqual([]);
+    await stage.end(hiding.grant);
+    await stage.end(free.grant);
+    expect(await stage.verdict(hiding.grant, hiding.credential)).toBe('ended');
+    await hidden.entered;
+    await expect(hidden.client.query('SELECT 1')).rejects.toThrow(/terminat|not queryable|closed/);
+    await leave(hiding.session, free.session, hidden.client);
+  });
+
+  it('ends the sessions of many, also of those that come while it looks', async () => {
+    const begun = [await stage.begin(), await stage.begin(), await stage.begin()];
+    const more = await Promise.all(begun.map(({ credential }) => stage.target.use(credential)));
+    expect((await endMany(...begun)).length).toBe(3);
+    const rows = await stage.target.sql(`SELECT FROM pg_stat_activity WHERE usename LIKE 'curfew-%'`);
+    expect(rows).toEqual([]);
+    await leave(...more, ...begun.map(({ session }) => session));
+  });
+});
