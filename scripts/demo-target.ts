@@ -20,7 +20,7 @@ export interface Demo {
 }
 
 export const DEMO_DATABASE = 'orders';
-const ADMIN = 'curfew_orders_admin';
+export const DEMO_ADMIN = 'curfew_orders_admin';
 /** The comment of the role that the demo makes first, together with the others. */
 const MARK = 'Curfew: demo';
 const GROUP_ROLES = ['orders_owner', 'orders_objects', 'orders_read', 'orders_write'];
@@ -43,7 +43,7 @@ export async function seedDemo(clone: Clone, database: Database): Promise<Demo> 
     await ensureRoles(client, known ? undefined : password, password);
     await createDatabase(client, DEMO_DATABASE);
     await client.query(`REVOKE ALL ON DATABASE ${DEMO_DATABASE} FROM PUBLIC`);
-    await client.query(`GRANT CONNECT ON DATABASE ${DEMO_DATABASE} TO ${ADMIN}, orders_read, orders_write`);
+    await client.query(`GRANT CONNECT ON DATABASE ${DEMO_DATABASE} TO ${DEMO_ADMIN}, orders_read, orders_write`);
   });
   await withClient(urlFor(database.ownerUrl, { database: DEMO_DATABASE }), ensureData);
   return demo;
@@ -55,7 +55,7 @@ async function assertOurs(client: Client): Promise<void> {
     `SELECT format('the database "%s"', datname) AS name, NULL AS mark FROM pg_database WHERE datname = $1
      UNION ALL
      SELECT format('the role "%s"', rolname), shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = ANY($2)`,
-    [DEMO_DATABASE, [...GROUP_ROLES, ADMIN]],
+    [DEMO_DATABASE, [...GROUP_ROLES, DEMO_ADMIN]],
   );
   if (rows.length === 0 || rows.some(({ mark }) => mark === MARK)) return;
   const theirs = rows.map(({ name }) => name);
@@ -77,7 +77,7 @@ function targetFile({ host, port }: Database): unknown {
     name: 'orders-db',
     kind: 'postgres',
     owner: 'orders-owners',
-    connection: { host, port, database: DEMO_DATABASE, user: ADMIN, tls, objectsOwner: 'orders_objects' },
+    connection: { host, port, database: DEMO_DATABASE, user: DEMO_ADMIN, tls, objectsOwner: 'orders_objects' },
     entitlements: { read: entitlement('orders_read'), write: entitlement('orders_write') },
   };
 }
@@ -89,17 +89,17 @@ async function ensureRoles(client: Client, newPassword: string | undefined, firs
   for (const role of GROUP_ROLES) {
     if (!(await roleExists(client, role))) await client.query(`CREATE ROLE ${role} NOLOGIN`);
   }
-  const isNew = !(await roleExists(client, ADMIN));
-  if (isNew) await client.query(`CREATE ROLE ${ADMIN} LOGIN CREATEROLE`);
-  await client.query(`COMMENT ON ROLE ${ADMIN} IS '${MARK}'`);
+  const isNew = !(await roleExists(client, DEMO_ADMIN));
+  if (isNew) await client.query(`CREATE ROLE ${DEMO_ADMIN} LOGIN CREATEROLE`);
+  await client.query(`COMMENT ON ROLE ${DEMO_ADMIN} IS '${MARK}'`);
   const password = isNew ? firstPassword : newPassword;
   if (password !== undefined)
     await client.query(
-      `ALTER ROLE ${ADMIN} PASSWORD ${client.escapeLiteral(await scramVerifier(new Secret(password)))}`,
+      `ALTER ROLE ${DEMO_ADMIN} PASSWORD ${client.escapeLiteral(await scramVerifier(new Secret(password)))}`,
     );
   // It hands the group roles on and cannot use them itself; what users leave behind it gives to orders_objects.
-  await client.query(`GRANT orders_read, orders_write TO ${ADMIN} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`);
-  await client.query(`GRANT orders_objects TO ${ADMIN} WITH ADMIN FALSE, INHERIT TRUE, SET TRUE`);
+  await client.query(`GRANT orders_read, orders_write TO ${DEMO_ADMIN} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`);
+  await client.query(`GRANT orders_objects TO ${DEMO_ADMIN} WITH ADMIN FALSE, INHERIT TRUE, SET TRUE`);
   await client.query('COMMIT');
 }
 
