@@ -24,6 +24,10 @@ describe('nothing without a deadline', () => {
        INSERT INTO sign_ins (connection_id, handle_hash, device_code_sealed, poll_interval_seconds, next_poll_at, max_age_seconds, lapses_at)
        SELECT id, sha256('x'), '\\x00', 5, clock_timestamp(), 60, clock_timestamp() + interval '10 minutes' FROM connections, settings`,
     );
+    await house.owner.query(
+      `WITH settings AS MATERIALIZED (SELECT set_config('curfew.actor', 't', true), set_config('curfew.correlation', 't', true))
+       INSERT INTO strays (target_id, grant_id) SELECT id, gen_random_uuid() FROM targets, settings`,
+    );
   });
   afterAll(() => house.close());
 
@@ -55,6 +59,8 @@ describe('nothing without a deadline', () => {
     ...finite('grants', 'ends_at'),
     ...finite('grants', 'activate_by'),
     ...bounded('grants'),
+    ...finite('strays', 'remove_at'),
+    ['strays', `remove_at = found_at + interval '10 minutes' - interval '1 millisecond'`, CHECK],
     ['grants', `ends_at = activate_by + interval '600 seconds 1 millisecond'`, CHECK],
     ['grants', `activate_by = activate_by - interval '1 day'`, CHECK],
     ['grants', `ends_at = '294276-12-31'`, CHECK],

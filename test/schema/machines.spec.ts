@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { credentialMachine, END_REASONS, grantMachine, requestMachine, VERDICTS } from '@app/access';
+import { credentialMachine, END_REASONS, grantMachine, requestMachine, strayMachine, VERDICTS } from '@app/access';
 import { GROUP_SOURCES, IDENTITY_KINDS, SIGN_IN_END_REASONS, signInMachine } from '@app/identity';
 import { aDatabase, type TestDatabase } from '../support/postgres';
 
@@ -34,6 +34,7 @@ describe('the words of the code are the words of the database', () => {
     ['grants', grantMachine],
     ['credentials', credentialMachine],
     ['sign_ins', signInMachine],
+    ['strays', strayMachine],
   ])('the states of %s, and the one they begin in', async (table, machine) => {
     expect((await wordsOf(table, 'state')).toSorted()).toEqual([...machine.states].toSorted());
     const { rows } = await owner.query(

@@ -146,6 +146,7 @@ describe('the record', () => {
       'policy_sets',
       'requests',
       'sign_ins',
+      'strays',
       'targets',
     ]);
     for (const row of rows)

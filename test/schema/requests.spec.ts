@@ -367,7 +367,7 @@ describe('whatever is sent, by whomever', () => {
       `SELECT (SELECT count(*)::int FROM audit_events) AS events, (SELECT sum(revision)::int FROM (
          SELECT revision FROM requests UNION ALL SELECT revision FROM grants UNION ALL SELECT revision FROM credentials UNION ALL
          SELECT revision FROM sign_ins UNION ALL SELECT revision FROM decisions UNION ALL SELECT revision FROM targets UNION ALL
-         SELECT revision FROM policy_sets) s) AS changes`,
+         SELECT revision FROM policy_sets UNION ALL SELECT revision FROM strays) s) AS changes`,
     );
     return rows[0]!;
   };

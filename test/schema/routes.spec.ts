@@ -27,6 +27,7 @@ const BODIES: Readonly<Record<string, object>> = {
   'POST /v1/requests/:id/decisions': { verdict: 'approve', scopeHash: '0'.repeat(64) },
   'POST /v1/targets': TARGET,
   'PUT /v1/targets/:name': { ...TARGET, moved: true },
+  'POST /v1/targets/:name/strays/confirmation': { strays: [ID] },
   'POST /v1/policies/checks': { policies: [{ file: 'a.cedar', text: '' }], groups: { file: 'groups.yaml', text: '' } },
   'POST /v1/policies/explanations': { entitlement: 'db/read', durationSeconds: 600, identityId: ID },
   'POST /v1/sign-ins': { maxAgeSeconds: 600 },

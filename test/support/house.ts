@@ -15,8 +15,11 @@ import {
   Reach,
   Reconciler,
   Reevaluation,
+  Removal,
   RequestsService,
   RequestsView,
+  StraysService,
+  Survey,
   TargetsService,
   TargetsView,
   Warrants,
@@ -90,9 +93,11 @@ export interface House {
     readonly targets: TargetsView;
     readonly policies: PoliciesView;
   };
+  readonly strays: StraysService;
   readonly deadlines: Deadlines;
   readonly operations: Operations;
   readonly reconciler: Reconciler;
+  readonly survey: Survey;
   /** Another worker, with leases of its own. */
   anotherWorker(): Reconciler;
   /** One whose proof copies do not open. */
@@ -127,8 +132,9 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
   const operations = new Operations(worker);
   const failures: unknown[] = [];
   const calls: ProviderCall[] = [];
+  const reach = new Reach(worker, providers, sealer);
   const aWorker = (ops: Operations, proof = proofSealer): Reconciler => {
-    const work = new Work(worker, ops, new Reach(worker, providers, sealer), (call) => {
+    const work = new Work(worker, ops, reach, (call) => {
       calls.push(call);
     });
     const warrants = new Warrants(new Judge(new PoliciesService(clock), commitments, clock));
@@ -139,7 +145,8 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
       retryCapSeconds: 1,
       onError: (error: unknown) => void failures.push(error),
     };
-    return new Reconciler(work, { activation, ending: new Ending(work, proof), reevaluation }, clock, options);
+    const steps = { activation, ending: new Ending(work, proof), reevaluation, removal: new Removal(work) };
+    return new Reconciler(work, steps, clock, options);
   };
   const reconciler = aWorker(operations);
   const act = { actor: 'test', channel: 'test', correlation: 'test' };
@@ -174,6 +181,7 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
     grants: new GrantsService(judge),
     credentials: new CredentialsService(sealer, commitments),
     targets,
+    strays: new StraysService(judge),
     views: {
       requests: new RequestsView(judge, commitments, providers),
       grants: new GrantsView(judge, commitments, providers),
@@ -183,6 +191,7 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
     deadlines: new Deadlines(timekeeper),
     operations,
     reconciler,
+    survey: new Survey(worker, reach, 300, (error) => void failures.push(error)),
     workerWithAnotherProofKey: () => aWorker(new Operations(worker), new LocalKeySealer(new Secret(randomBytes(32)))),
     anotherWorker: () => aWorker(new Operations(worker)),
     failures,

@@ -46,6 +46,8 @@ export const ENDINGS: readonly Kill[] = [
   ...of('worker', 'end at a target that is away', 'operation.failed', 'operation.postponed', 'ending.stalled'),
   ...of('worker', 'tidy', 'tidying.ended', 'tidying.committed'),
   ...of('worker', 're-evaluate', 'reevaluation.ended_one', 'reevaluation.committed'),
+  ...of('worker', 'find a stray', 'survey.reported'),
+  ...of('worker', 'remove a stray', 'removal.begun', 'removal.ended', 'removal.written', 'removal.committed'),
   ...of('timekeeper', 'be too late to begin', 'deadlines.given_up'),
   ...of('timekeeper', 'a request lapses', 'deadlines.requests_lapsed'),
   ...of('timekeeper', 'a sign-in lapses', 'deadlines.sign_ins_lapsed'),

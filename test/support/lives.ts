@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tryToLogIn } from '../../scripts/demo/database-session';
+import { waitFor } from '../../scripts/waiting';
 import type { GrantRow, Trial } from './trial';
 
 /** Something that happens to a trial, and what is true when it is over. */
@@ -211,6 +212,28 @@ export const LIVES = {
     };
   },
 
+  async 'find a stray'(trial) {
+    const role = await aStray(trial);
+    return {
+      act: () => trial.past('UPDATE targets SET survey_after = clock_timestamp() WHERE name = $1', 'orders-db'),
+      isOver: async () => (await strayOf(trial, role))?.state === 'found',
+      leave: async () => {
+        await confirmStray(trial, role);
+        await waitFor(async () => ((await strayOf(trial, role))?.state === 'removed' ? true : undefined), 10_000);
+      },
+    };
+  },
+
+  async 'remove a stray'(trial) {
+    const role = await aStray(trial);
+    await trial.past('UPDATE targets SET survey_after = clock_timestamp() WHERE name = $1', 'orders-db');
+    await waitFor(async () => (await strayOf(trial, role)) && true, 10_000);
+    return {
+      act: () => confirmStray(trial, role),
+      isOver: async () => (await strayOf(trial, role))?.state === 'removed',
+    };
+  },
+
   async start(trial) {
     return {
       act: async () => trial.service.kill('api'),
@@ -221,6 +244,32 @@ export const LIVES = {
     };
   },
 } as const satisfies Record<string, (trial: Trial) => Promise<Life>>;
+
+/** A role of our name of which there is no row, as after a restore. @returns the id in its name */
+async function aStray(trial: Trial): Promise<string> {
+  const { rows } = await trial.database.query<{ id: string; name: string }>(
+    `SELECT id, 'curfew-' || (SELECT left(id::text, 8) FROM installation) || '-' || id AS name FROM (SELECT gen_random_uuid() AS id) it`,
+  );
+  const { id, name } = rows[0]!;
+  // As our account makes it.
+  await trial.target.query(
+    `BEGIN; SET LOCAL ROLE curfew_orders_admin; CREATE ROLE "${name}" LOGIN; GRANT orders_read TO "${name}"; COMMIT`,
+  );
+  return id;
+}
+
+async function strayOf(trial: Trial, grant: string): Promise<{ id: string; state: string } | undefined> {
+  const { rows } = await trial.database.query<{ id: string; state: string }>(
+    'SELECT id, state FROM strays WHERE grant_id = $1',
+    [grant],
+  );
+  return rows[0];
+}
+
+async function confirmStray(trial: Trial, grant: string): Promise<unknown> {
+  const stray = await strayOf(trial, grant);
+  return trial.insist('ben', '/v1/targets/orders-db/strays/confirmation', { strays: [stray?.id] });
+}
 
 export type LifeName = keyof typeof LIVES;
 

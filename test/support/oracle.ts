@@ -1,4 +1,4 @@
-import { credentialMachine, grantMachine, requestMachine } from '@app/access';
+import { credentialMachine, grantMachine, requestMachine, strayMachine } from '@app/access';
 import { signInMachine } from '@app/identity';
 import { grantOfObject } from '@app/providers';
 import type { FakeSystem } from './fake-system';
@@ -22,6 +22,7 @@ const SUBJECTS = [
   { kind: 'request', table: 'requests', machine: requestMachine },
   { kind: 'grant', table: 'grants', machine: grantMachine },
   { kind: 'credential', table: 'credentials', machine: credentialMachine },
+  { kind: 'stray', table: 'strays', machine: strayMachine },
   { kind: 'sign_in', table: 'sign_ins', machine: signInMachine },
   { kind: 'decision', table: 'decisions', machine: undefined },
   { kind: 'target', table: 'targets', machine: undefined },
@@ -64,7 +65,14 @@ const RULES: readonly Rule[] = [
     sql: `SELECT o.id, o.kind FROM operations o WHERE $1::float8 >= 0 AND CASE WHEN o.kind = 'reevaluate'
             THEN NOT EXISTS (SELECT id FROM policy_sets WHERE id = o.subject_id UNION ALL SELECT id FROM identities WHERE id = o.subject_id
                              UNION ALL SELECT id FROM targets WHERE id = o.subject_id)
+            WHEN o.kind = 'remove' THEN NOT EXISTS (SELECT FROM strays s WHERE s.id = o.subject_id)
             ELSE NOT EXISTS (SELECT FROM grants g WHERE g.id = o.subject_id) END`,
+  },
+  {
+    rule: 'a stray that is there still has one piece of open work, and any other has none',
+    sql: `SELECT s.id, s.state, array_agg(o.kind) AS work FROM strays s
+          LEFT JOIN operations o ON o.subject_id = s.id AND o.finished_at IS NULL WHERE $1::float8 >= 0
+          GROUP BY s.id HAVING array_agg(o.kind) <> CASE WHEN s.state IN ('found', 'removing') THEN '{remove}' ELSE '{NULL}'::text[] END`,
   },
   {
     rule: 'a credential is readable only until it is picked up, and only while its grant lives',

@@ -38,6 +38,15 @@ const WAITING_SECONDS = 10;
           },
         },
         {
+          name: 'strays',
+          check: async () => {
+            const { count, targets, since } = await signs.strays();
+            if (!since) return { ok: true };
+            const detail = `${count} at ${targets.join(', ')}: docs/runbook.md`;
+            return { ok: true, warning: true, detail, since: since.toISOString() };
+          },
+        },
+        {
           name: 'operations',
           check: async () => {
             const waiting = await operations.oldestSeconds();

@@ -59,7 +59,7 @@ const bash = async (words: readonly string[]): Promise<string[]> => {
 describe('in bash', () => {
   it('completes commands, groups, options and choices', async () => {
     expect(await bash(['curfew', 'requ'])).toEqual(['request', 'requests']);
-    expect(await bash(['curfew', 'targets', ''])).toEqual(['list', 'show', 'add', 'check']);
+    expect(await bash(['curfew', 'targets', ''])).toEqual(['list', 'show', 'add', 'check', 'strays']);
     expect(await bash(['curfew', 'request', 'orders-db/read', '--re'])).toEqual(['--reason']);
     expect(await bash(['curfew', 'requests', '--state', 'p'])).toEqual(['pending']);
     expect(await bash(['curfew', 'completion', ''])).toEqual(['bash', 'zsh', 'fish']);

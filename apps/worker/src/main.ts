@@ -8,6 +8,8 @@ import {
   Reach,
   Reconciler,
   Reevaluation,
+  Removal,
+  Survey,
   VitalSigns,
   Warrants,
   Work,
@@ -50,9 +52,8 @@ await starting('worker', async () => {
 
   const providers = ProviderRegistry.builtIn(new TargetNetworks(environment.ALLOWED_TARGET_NETWORKS));
   const operations = new Operations(database);
-  const work = new Work(database, operations, new Reach(database, providers, sealer), (call) =>
-    log.info(call, 'provider call'),
-  );
+  const reach = new Reach(database, providers, sealer);
+  const work = new Work(database, operations, reach, (call) => log.info(call, 'provider call'));
   const warrants = new Warrants(new Judge(new PoliciesService(clock), new Commitments(sealer), clock));
   const reconciler = new Reconciler(
     work,
@@ -60,6 +61,7 @@ await starting('worker', async () => {
       activation: new Activation(work, warrants, { readable: sealer, proof: proofSealer }),
       ending: new Ending(work, proofSealer),
       reevaluation: new Reevaluation(work, warrants),
+      removal: new Removal(work),
     },
     clock,
     {
@@ -69,7 +71,10 @@ await starting('worker', async () => {
         log.warn({ err: error, operation: id, kind, grant: subjectId, attempt }, 'an attempt did not go through'),
     },
   );
-  const executor = new Executor(reconciler, operations, environment.WORKER_CONCURRENCY, log);
+  const survey = new Survey(database, reach, environment.SURVEY_SECONDS, (error, target) =>
+    log.warn({ err: error, target }, 'a target could not be looked through for strays'),
+  );
+  const executor = new Executor({ reconciler, operations, survey }, environment.WORKER_CONCURRENCY, log);
 
   await serve({
     module: workerModule({

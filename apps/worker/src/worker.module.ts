@@ -77,6 +77,12 @@ function watch({ metrics, vitalSigns, operations, bell }: WorkerParts): void {
       for (const [state, count] of Object.entries(signs.grants)) grants.set({ state }, count);
     },
   });
+  const strays: Gauge = new Gauge({
+    name: 'curfew_strays',
+    help: 'What bears our name at targets, belongs to no grant, and is there still.',
+    registers,
+    collect: async () => strays.set((await vitalSigns.strays()).count),
+  });
   const oldest: Gauge = new Gauge({
     name: 'curfew_oldest_operation_seconds',
     help: 'How long the oldest operation that is due has been waiting to be taken.',

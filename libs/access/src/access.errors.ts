@@ -4,7 +4,7 @@ import type { Refusal } from '@app/policy';
 /** Absent, or not for your eyes: the two are the same answer. */
 export class NotFound extends AppError {
   constructor(
-    noun: 'target' | 'entitlement' | 'request' | 'grant' | 'credential',
+    noun: 'target' | 'entitlement' | 'request' | 'grant' | 'credential' | 'stray',
     details: Record<string, unknown> = {},
   ) {
     super({

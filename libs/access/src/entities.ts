@@ -5,6 +5,7 @@ import { Evidence } from './evidence.entity';
 import { Grant } from './grant.entity';
 import { AppliedPolicySet } from './policy-set.entity';
 import { Request, RequestEntitlement, RequestPath } from './request.entity';
+import { Stray } from './stray.entity';
 import { Entitlement, Target } from './target.entity';
 
 /** What a process that works with requests and grants loads. */
@@ -20,5 +21,6 @@ export const accessEntities = [
   Request,
   RequestEntitlement,
   RequestPath,
+  Stray,
   Target,
 ];

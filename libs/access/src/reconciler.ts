@@ -4,6 +4,7 @@ import { Activation } from './activation';
 import { Ending } from './ending';
 import { Grant } from './grant.entity';
 import { Reevaluation } from './reevaluation';
+import { Removal } from './removal';
 import { Work } from './work';
 
 export interface ReconcilerOptions {
@@ -25,6 +26,7 @@ export class Reconciler {
       readonly activation: Activation;
       readonly ending: Ending;
       readonly reevaluation: Reevaluation;
+      readonly removal: Removal;
     },
     private readonly clock: Clock,
     private readonly options: ReconcilerOptions,
@@ -35,16 +37,20 @@ export class Reconciler {
     const operation = await this.work.operations.claim(operationId);
     if (!operation) return;
     failpoint('operation.claimed');
-    await correlated(operation.correlation, () =>
-      operation.kind === 'reevaluate' ? this.#reevaluate(operation) : this.#reconcile(operation),
-    );
+    await correlated(operation.correlation, () => this.#take(operation));
   }
 
-  async #reevaluate(operation: Operation): Promise<void> {
-    await this.#attempt(
-      operation,
-      () => this.steps.reevaluation.attempt(operation),
-      (code) => this.work.operations.postpone(operation, this.#doubling(operation), code),
+  #take(operation: Operation): Promise<void> {
+    const { reevaluation, removal } = this.steps;
+    if (operation.kind === 'reevaluate') return this.#aside(operation, () => reevaluation.attempt(operation));
+    if (operation.kind === 'remove') return this.#aside(operation, () => removal.attempt(operation));
+    return this.#reconcile(operation);
+  }
+
+  /** Work that is about no one grant. */
+  async #aside(operation: Operation, act: () => Promise<void>): Promise<void> {
+    await this.#attempt(operation, act, (code) =>
+      this.work.operations.postpone(operation, this.#doubling(operation), code),
     );
   }
 

@@ -29,6 +29,10 @@ export class Target {
   @Column('bytea', { name: 'config_hash' })
   configHash!: Buffer;
 
+  /** When somebody last looked at what bears our name there. */
+  @Column({ type: 'timestamptz', name: 'surveyed_at', nullable: true, insert: false, update: false })
+  surveyedAt!: Date | null;
+
   @Column({ type: 'timestamptz', name: 'created_at', insert: false, update: false })
   createdAt!: Date;
 }

@@ -3,8 +3,9 @@ import { Not, type EntityManager } from 'typeorm';
 import { Clock, Secret } from '@app/kernel';
 import { currentCorrelation, Operations, SealBroken, Sealer, type Transaction } from '@app/platform';
 import { ProviderRegistry, type CheckReport } from '@app/providers';
-import { NotFound, NotPermitted, TargetExists, TargetInUse, TargetNotYours } from './access.errors';
-import { withEntitlements, type Offered } from './asked';
+import { NotPermitted, TargetExists, TargetInUse } from './access.errors';
+import { administeredTarget, thereIs } from './administered';
+import { withEntitlements } from './asked';
 import type { Asker } from './facts';
 import { Grant } from './grant.entity';
 import { Judge } from './judge';
@@ -119,28 +120,9 @@ export class TargetsService {
     }
   }
 
-  /** For owners and administrators. @throws NotFound for what this person may not see, TargetNotYours for what they may */
   async #find(manager: EntityManager, asker: Asker | 'demo', name: string): Promise<Target> {
-    if (asker === 'demo') return this.#there(await manager.findOneBy(Target, { name }), name);
-    // In this order, whether it is there or not: what one may not see takes the same statements as what does not exist.
-    const sight = await this.judge.sight(manager, asker);
-    const policies = await this.judge.policies.current(manager);
-    const found = await manager.findOneBy(Target, { name });
-    const offered = await withEntitlements(manager, found ? [found] : []);
-    const target = this.#there(found, name);
-    if (sight.groups.includes(target.ownerGroup)) return target;
-    const mayAsk = (each: Offered): boolean =>
-      each.entitlement.retiredAt === null &&
-      policies.describePaths(this.judge.askFacts(policies, asker, each, 1)).length > 0;
-    if (!sight.everything && !offered.some(mayAsk)) throw new NotFound('target', { target: name });
-    const { allowed } = await this.judge.mayAdminister(manager, asker, target);
-    if (!allowed) throw new TargetNotYours({ target: name, owner: target.ownerGroup });
-    return target;
-  }
-
-  #there(target: Target | null, name: string): Target {
-    if (!target) throw new NotFound('target', { target: name });
-    return target;
+    if (asker === 'demo') return thereIs(await manager.findOneBy(Target, { name }), name);
+    return administeredTarget(this.judge, manager, asker, name);
   }
 
   async #assertMayAdminister(manager: EntityManager, asker: Asker, target: Target): Promise<void> {

@@ -8,6 +8,15 @@ export interface Signs {
   readonly stuckSince: Date | undefined;
 }
 
+/** What bears our name at the targets and belongs to no grant, and is there still. */
+export interface StraySigns {
+  readonly count: number;
+  /** The targets' names. */
+  readonly targets: readonly string[];
+  /** Since when the oldest is known; `undefined` when there is none. */
+  readonly since: Date | undefined;
+}
+
 interface Row {
   readonly state: Exclude<GrantState, 'ended'>;
   readonly count: string;
@@ -30,5 +39,13 @@ export class VitalSigns {
       grants: Object.fromEntries(LIVE.map((state) => [state, counts.get(state) ?? 0])) as Signs['grants'],
       stuckSince: rows.find((row) => row.stuck_since !== null)?.stuck_since ?? undefined,
     };
+  }
+
+  async strays(): Promise<StraySigns> {
+    const [row] = await this.database.query<{ count: number; targets: string[] | null; since: Date | null }[]>(
+      `SELECT count(*)::int AS count, array_agg(DISTINCT t.name) AS targets, min(s.found_at) AS since
+       FROM strays s JOIN targets t ON t.id = s.target_id WHERE s.state IN ('found', 'removing')`,
+    );
+    return { count: row?.count ?? 0, targets: row?.targets ?? [], since: row?.since ?? undefined };
   }
 }

@@ -28,11 +28,15 @@ export interface ProviderCall {
   readonly outcome: string;
 }
 
-/** A grant's target as its provider takes it. */
-export interface Reached {
+/** A target as its provider takes it. */
+export interface Connected {
   readonly name: string;
   readonly provider: Provider;
   readonly access: TargetAccess;
+}
+
+/** A grant's target, and what the grant is for. */
+export interface Reached extends Connected {
   readonly entitlement: EntitlementConfig;
 }
 
@@ -45,8 +49,13 @@ export class Reach {
   ) {}
 
   async target(grant: { targetId: string; entitlementId: string }): Promise<Reached> {
-    const target = await this.database.manager.findOneByOrFail(Target, { id: grant.targetId });
-    const entitlement = await this.database.manager.findOneByOrFail(Entitlement, { id: grant.entitlementId });
+    const connected = await this.connected(grant.targetId);
+    const { name, config } = await this.database.manager.findOneByOrFail(Entitlement, { id: grant.entitlementId });
+    return { ...connected, entitlement: { name, config: connected.provider.entitlement.parse(config) } };
+  }
+
+  async connected(targetId: string): Promise<Connected> {
+    const target = await this.database.manager.findOneByOrFail(Target, { id: targetId });
     const provider = this.providers.get(target.kind);
     return {
       name: target.name,
@@ -55,19 +64,25 @@ export class Reach {
         connection: provider.connection.parse(target.connection),
         password: await this.sealer.open(target.passwordSealed, passwordContext(target.id)),
       },
-      entitlement: { name: entitlement.name, config: provider.entitlement.parse(entitlement.config) },
     };
   }
 
   async ref(grantId: string): Promise<GrantRef> {
+    return { installation: await this.installation(), grantId };
+  }
+
+  /** The part of the installation's id that everything we make is named after. */
+  async installation(): Promise<string> {
     const [row] = await this.database.query<{ id: string }[]>('SELECT id FROM installation');
     if (!row) throw new Error('the installation has no id');
-    return { installation: row.id.slice(0, 8), grantId };
+    return row.id.slice(0, 8);
   }
 }
 
 interface Speech<T> extends Pick<Reached, 'name'> {
   readonly step: ProviderStep;
+  /** Whose it is, when the operation's subject is not the grant. */
+  readonly grant?: string;
   /** What a call that went through came to; without it `done`. */
   readonly outcome?: (result: T) => string;
 }
@@ -105,14 +120,18 @@ export class Work {
    * Speaks to the target: keeps the lease meanwhile, and tells how it went. What a lost lease means is decided by the fence,
    * not here.
    */
-  async speak<T>(operation: Operation, { name, step, outcome }: Speech<T>, act: () => Promise<T>): Promise<T> {
+  async speak<T>(
+    operation: Operation,
+    { name, step, grant = operation.subjectId, outcome }: Speech<T>,
+    act: () => Promise<T>,
+  ): Promise<T> {
     const timer = setInterval(() => void this.operations.renew(operation).catch(() => undefined), RENEW_MS);
     const begunAt = performance.now();
     const tell = (how: string): void => {
       const milliseconds = Math.round((performance.now() - begunAt) * 10) / 10;
       this.onCall({
         operation: operation.id,
-        grant: operation.subjectId,
+        grant,
         target: name,
         step,
         milliseconds,

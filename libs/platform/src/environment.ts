@@ -178,6 +178,11 @@ export const workerEnvironment = z
       .describe('How many operations one worker carries out at once.'),
     STUCK_AFTER_SECONDS: seconds(60, 86_400, 'How long an end may take before its grant is `stuck`, in seconds.'),
     RETRY_CAP_SECONDS: seconds(30, 3_600, 'The longest pause between two attempts, in seconds.'),
+    SURVEY_SECONDS: seconds(
+      300,
+      86_400,
+      'How often each target is looked through for what bears our name and belongs to no grant, in seconds.',
+    ),
   })
   .superRefine(refuseTestsInProduction);
 

@@ -6,7 +6,7 @@ import type { Transaction } from './database';
 /** A lease lives this long without being renewed: another worker takes over after it. */
 export const LEASE_SECONDS = 6;
 
-export type OperationKind = 'begin' | 'end' | 'tidy' | 'replace' | 'reevaluate';
+export type OperationKind = 'begin' | 'end' | 'tidy' | 'replace' | 'reevaluate' | 'remove';
 
 /** A piece of work that this process holds the lease on. */
 export interface Operation {
@@ -151,6 +151,15 @@ export class Operations {
       [operation.id, operation.fence, until],
     );
     if (affected !== 1) throw new LeaseLost(operation.id);
+  }
+
+  /** Says in the caller's transaction that there is nothing to do any more: whoever is at it loses the lease. */
+  static async withdraw(tx: Transaction, subjectId: string): Promise<void> {
+    await tx.query(
+      `UPDATE operations SET finished_at = clock_timestamp(), fence = fence + 1, lease_owner = NULL, lease_ends_at = NULL
+       WHERE subject_id = $1 AND finished_at IS NULL`,
+      [subjectId],
+    );
   }
 
   /** Makes sure, in the caller's transaction, that the lease still is this worker's. @throws LeaseLost */

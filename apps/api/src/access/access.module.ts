@@ -11,6 +11,7 @@ import {
   RecordView,
   RequestsService,
   RequestsView,
+  StraysService,
   TargetsService,
   TargetsView,
   VitalSigns,
@@ -24,6 +25,7 @@ import { PoliciesController } from '../policies/policies.controller';
 import { PolicyFolder } from '../policies/policy-folder';
 import { EventsController } from '../record/events.controller';
 import { Memberships } from '../sign-in/memberships';
+import { StraysController } from '../targets/strays.controller';
 import { TargetsController } from '../targets/targets.controller';
 import { DecisionsController } from './decisions.controller';
 import { CredentialsController, GrantsController } from './grants.controller';
@@ -39,6 +41,7 @@ import { RequestsController } from './requests.controller';
     GrantsController,
     CredentialsController,
     TargetsController,
+    StraysController,
     PoliciesController,
     EventsController,
   ],
@@ -91,6 +94,7 @@ import { RequestsController } from './requests.controller';
       inject: [Judge, ProviderRegistry],
       useFactory: (judge: Judge, providers: ProviderRegistry) => new TargetsView(judge, providers),
     },
+    { provide: StraysService, inject: [Judge], useFactory: (judge: Judge) => new StraysService(judge) },
     { provide: PoliciesView, inject: [Judge], useFactory: (judge: Judge) => new PoliciesView(judge) },
     {
       provide: RecordView,

@@ -29,6 +29,7 @@ const WORDS: Readonly<Record<string, string>> = {
   'access.no_longer_allowed': 'the policies do not allow it any more',
   'access.not_begun_in_time': 'it was not made in time',
   'access.leftovers_remain': 'something without power still cannot be removed',
+  'access.stray_remains': 'something of it, without power, still cannot be removed',
   'sealing.broken': 'what is sealed does not open: a key file is lost, or another one',
   internal: 'something in Curfew itself went wrong; its log says what',
 };

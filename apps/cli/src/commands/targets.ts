@@ -10,9 +10,10 @@ import { progress } from '../terminal/progress';
 import { askHidden, readAll } from '../terminal/prompt';
 import { pairs, table, type Cell } from '../terminal/table';
 import { visible, visibleLines } from '../terminal/visible';
+import { addStraysCommand } from './strays';
+import { parseName } from './target-name';
 import { approverWords, durationWords, endingWords } from './words';
 
-const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/;
 const MAX_FILE = 200_000;
 const MAX_PASSWORD = 1_000;
 
@@ -45,6 +46,7 @@ export function addTargetCommands(program: Command, act: Act): void {
     .description('check the connection, and what our account there may do and should not')
     .argument('<name>')
     .action(act<[string]>(check));
+  addStraysCommand(targets, act);
 }
 
 async function list({ api, terminal }: Context): Promise<void> {
@@ -224,11 +226,3 @@ function fileText(path: string, max: number): string {
 /** What the system says, in words where people run into it. */
 const systemWords = (code = ''): string =>
   ({ ENOENT: 'There is no such file.', EACCES: 'You may not read it.', EISDIR: 'It is a folder.' })[code] ?? code;
-
-function parseName(name: string): string {
-  if (NAME.test(name)) return name;
-  throw new UsageError(
-    `not the name of a target: ${name.slice(0, 60)}`,
-    'Lower-case letters, digits, and . _ - in between; 63 at most.',
-  );
-}

@@ -65,6 +65,25 @@ export interface CheckReport {
   }[];
 }
 
+/** What bears our name at a target and belongs to no grant. */
+export interface Stray {
+  readonly id: string;
+  readonly name: string;
+  readonly grantId: string;
+  readonly state: 'found' | 'removing' | 'removed' | 'cleared';
+  readonly foundAt: string;
+  readonly removeAt: string;
+  readonly removedAt: string | null;
+  readonly clearedAt: string | null;
+  /** A code. */
+  readonly failure: string | null;
+}
+
+export interface Strays {
+  readonly surveyedAt: string | null;
+  readonly items: readonly Stray[];
+}
+
 export const REQUEST_STATES = ['pending', 'approved', 'denied', 'withdrawn', 'lapsed'] as const;
 export type RequestState = (typeof REQUEST_STATES)[number];
 
