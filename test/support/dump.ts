@@ -32,7 +32,11 @@ export class Dump {
   }
 
   async forget(): Promise<void> {
-    await this.server.query(`DROP DATABASE IF EXISTS ${DUMP}`).finally(() => this.server.end());
+    try {
+      await this.server.query(`DROP DATABASE IF EXISTS ${DUMP}`);
+    } finally {
+      await this.server.end();
+    }
   }
 
   /** With nobody in the database, and nobody coming in. */
