@@ -56,6 +56,7 @@ export const VARIABLES = {
     PROOF_KEY_FILE: 'made here',
     ALLOWED_TARGET_NETWORKS: 'asked',
     WORKER_CONCURRENCY: 'handed on',
+    WORK_PER_TARGET: 'handed on',
     STUCK_AFTER_SECONDS: 'handed on',
     RETRY_CAP_SECONDS: 'handed on',
     SURVEY_SECONDS: 'handed on',

@@ -153,6 +153,25 @@ describe('a statement reads no more than it needs, in a house that has been in u
     ).toEqual([]);
   });
 
+  it('looking for work past a target whose line is long, and of which enough is under way', async () => {
+    const [{ id: target }] = await house.owner.query(`SELECT id FROM targets WHERE name = 'crowd-1'`);
+    await house.owner.query(
+      `INSERT INTO operations (kind, subject_id, target_id, correlation)
+       SELECT 'end', gen_random_uuid(), $1, 'test' FROM generate_series(1, 5000)`,
+      [target],
+    );
+    try {
+      const underWay = [{ target, ends: true, count: 3 }];
+      const look = (perLine: number) => house.operations.due(32, { perLine, underWay });
+      expect(await wasteOf(house.worker, () => look(4), 250)).toEqual([]);
+      expect(await wasteOf(house.worker, () => house.operations.oldestSeconds(), 250)).toEqual([]);
+      const lines = async (perLine: number) => (await look(perLine)).filter((each) => each.target === target).length;
+      expect([await lines(3), await lines(4), await lines(5)]).toEqual([0, 1, 2]);
+    } finally {
+      await house.owner.query(`DELETE FROM operations WHERE correlation = 'test' AND kind = 'end'`);
+    }
+  });
+
   it('asking, deciding, beginning, picking up and ending', async () => {
     const ada = person('ada');
     const ids: string[] = [];

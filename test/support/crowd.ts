@@ -58,10 +58,10 @@ const STATEMENTS = [
    SELECT grant_id, 1, CASE grant_state WHEN 'active' THEN 'picked_up' ELSE 'destroyed' END, 2, NULL, CASE grant_state WHEN 'active' THEN '\\x00'::bytea END, begun FROM granted`,
   `INSERT INTO evidence (grant_id, kind, body) SELECT grant_id, kind, '{}' FROM granted, (VALUES ('issue'), ('end'), ('proof')) k (kind)`,
   // Finished work is forgotten after a day: what is here is of today.
-  `INSERT INTO operations (kind, subject_id, correlation, run_after, finished_at)
-   SELECT 'begin', grant_id, 'c', begun, clock_timestamp() - n * interval '3 seconds' FROM granted UNION ALL
-   SELECT 'end', grant_id, 'c', begun, CASE WHEN grant_state = 'ended' THEN clock_timestamp() - n * interval '3 seconds' END
-   FROM granted WHERE grant_state <> 'active'`,
+  `INSERT INTO operations (kind, subject_id, target_id, correlation, run_after, finished_at)
+   SELECT 'begin', grant_id, o.target_id, 'c', begun, clock_timestamp() - g.n * interval '3 seconds' FROM granted g JOIN offers o ON o.n = g.offer UNION ALL
+   SELECT 'end', grant_id, o.target_id, 'c', begun, CASE WHEN grant_state = 'ended' THEN clock_timestamp() - g.n * interval '3 seconds' END
+   FROM granted g JOIN offers o ON o.n = g.offer WHERE grant_state <> 'active'`,
   `INSERT INTO sign_ins (connection_id, state, revision, handle_hash, poll_interval_seconds, next_poll_at, max_age_seconds, lapses_at, identity_id, signed_in_at, ends_at, end_reason)
    SELECT c.id, CASE WHEN a.n <= 600 THEN 'completed' ELSE 'ended' END, 2, sha256(a.id::text::bytea), 5, a.at, 3600, a.at, p.id, a.at,
           CASE WHEN a.n <= 600 THEN clock_timestamp() + interval '1 hour' ELSE a.at END, CASE WHEN a.n > 600 THEN 'expired' END

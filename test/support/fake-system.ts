@@ -49,6 +49,7 @@ export class FakeSystem {
   readonly #now: () => Date;
   readonly #lines = new Set<Line>();
   readonly #failures: { failure: Failure; on: Call | undefined }[] = [];
+  readonly #stalls: { on: Place | undefined; gate: Promise<void> }[] = [];
   readonly #holds: { on: Place; gate: Promise<void>; reached: () => void }[] = [];
 
   constructor(now: () => Date) {
@@ -66,6 +67,19 @@ export class FakeSystem {
     const reached = Promise.withResolvers<void>();
     this.#holds.push({ on, gate: gate.promise, reached: reached.resolve });
     return { reached: reached.promise, release: gate.resolve };
+  }
+
+  /** Every call waits there until it is told to go on: a target that answers to nobody. @param on without it, everywhere */
+  stall(on?: Place): { goOn(): void } {
+    const { promise: gate, resolve } = Promise.withResolvers<void>();
+    const stall = { on, gate };
+    this.#stalls.push(stall);
+    return {
+      goOn: () => {
+        this.#stalls.splice(this.#stalls.indexOf(stall), 1);
+        resolve();
+      },
+    };
   }
 
   /** Logs in as the holder does. @throws when the system refuses */
@@ -136,5 +150,6 @@ export class FakeSystem {
     const [hold] = index < 0 ? [] : this.#holds.splice(index, 1);
     hold?.reached();
     await hold?.gate;
+    for (const { on, gate } of [...this.#stalls]) if (on === undefined || on === place) await gate;
   }
 }

@@ -100,6 +100,8 @@ export interface House {
   readonly survey: Survey;
   /** Another worker, with leases of its own. */
   anotherWorker(): Reconciler;
+  /** One that gives a call of a provider so long. */
+  impatientWorker(callMs: number): Reconciler;
   /** One whose proof copies do not open. */
   workerWithAnotherProofKey(): Reconciler;
   /** What did not go through in the workers, in order. */
@@ -133,10 +135,9 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
   const failures: unknown[] = [];
   const calls: ProviderCall[] = [];
   const reach = new Reach(worker, providers, sealer);
-  const aWorker = (ops: Operations, proof = proofSealer): Reconciler => {
-    const work = new Work(worker, ops, reach, (call) => {
-      calls.push(call);
-    });
+  const aWorker = (ops: Operations, proof = proofSealer, callMs?: number): Reconciler => {
+    const onCall = (call: ProviderCall) => void calls.push(call);
+    const work = new Work(worker, ops, reach, onCall, callMs);
     const warrants = new Warrants(new Judge(new PoliciesService(clock), commitments, clock));
     const activation = new Activation(work, warrants, { readable: sealer, proof });
     const reevaluation = new Reevaluation(work, warrants);
@@ -193,6 +194,7 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
     reconciler,
     survey: new Survey(worker, reach, 300, (error) => void failures.push(error)),
     workerWithAnotherProofKey: () => aWorker(new Operations(worker), new LocalKeySealer(new Secret(randomBytes(32)))),
+    impatientWorker: (callMs) => aWorker(new Operations(worker), proofSealer, callMs),
     anotherWorker: () => aWorker(new Operations(worker)),
     failures,
     calls,

@@ -15,7 +15,7 @@ describe('the health of the api', () => {
 
   it('says since when work waits for a worker, and stops to say so when it is done', async () => {
     await api.owner.query(
-      `INSERT INTO operations (kind, subject_id, correlation, run_after) VALUES ('begin', gen_random_uuid(), 'c', clock_timestamp() - interval '1 minute')`,
+      `INSERT INTO operations (kind, subject_id, target_id, correlation, run_after) VALUES ('begin', gen_random_uuid(), gen_random_uuid(), 'c', clock_timestamp() - interval '1 minute')`,
     );
     const waiting = { ok: true, warning: true, since: expect.stringMatching(/^\d{4}-.*\.\d{3}Z$/) };
     const first = await get('/readyz');

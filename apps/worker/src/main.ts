@@ -32,6 +32,9 @@ import { ProviderRegistry, TargetNetworks } from '@app/providers';
 import { Executor } from './executor';
 import { workerModule } from './worker.module';
 
+/** An operation waits for its target most of the time, and holds no connection meanwhile. */
+const DATABASE_CONNECTIONS = 10;
+
 await starting('worker', async () => {
   const environment = readEnvironment(workerEnvironment);
   armFailpoints(environment.CURFEW_FAILPOINTS);
@@ -42,7 +45,7 @@ await starting('worker', async () => {
     url: environment.DATABASE_URL,
     applicationName: 'curfew-worker',
     entities: accessEntities,
-    connections: environment.WORKER_CONCURRENCY + 2,
+    connections: DATABASE_CONNECTIONS,
     onError,
   });
   const clock = await new DatabaseClock(database, onError).start();
@@ -74,7 +77,11 @@ await starting('worker', async () => {
   const survey = new Survey(database, reach, environment.SURVEY_SECONDS, (error, target) =>
     log.warn({ err: error, target }, 'a target could not be looked through for strays'),
   );
-  const executor = new Executor({ reconciler, operations, survey }, environment.WORKER_CONCURRENCY, log);
+  const executor = new Executor(
+    { reconciler, operations, survey },
+    { hands: environment.WORKER_CONCURRENCY, perLine: environment.WORK_PER_TARGET },
+    log,
+  );
 
   await serve({
     module: workerModule({

@@ -20,7 +20,7 @@ export interface VerdictOf {
  */
 export async function approve(tx: Transaction, request: Request, activateWithinSeconds: number): Promise<void> {
   await settle(tx, request.id, 'approve');
-  const grants = await tx.query<{ id: string }[]>(
+  const grants = await tx.query<{ id: string; targetId: string }[]>(
     `INSERT INTO grants (request_id, scope_hash, identity_id, target_id, entitlement_id, state, duration_seconds, activate_by, ends_at)
      SELECT r.id, r.scope_hash, r.identity_id, e.target_id, e.id, $2, r.duration_seconds, latest.start,
             latest.start + make_interval(secs => r.duration_seconds)
@@ -28,7 +28,7 @@ export async function approve(tx: Transaction, request: Request, activateWithinS
      JOIN request_entitlements re ON re.request_id = r.id
      JOIN entitlements e ON e.id = re.entitlement_id
      CROSS JOIN (SELECT (clock_timestamp() + make_interval(secs => $3))::timestamptz(3) AS start) latest
-     WHERE r.id = $1 ORDER BY re.position RETURNING id`,
+     WHERE r.id = $1 ORDER BY re.position RETURNING id, target_id AS "targetId"`,
     [request.id, grantMachine.initial, activateWithinSeconds],
   );
   await tx.query(
@@ -37,8 +37,9 @@ export async function approve(tx: Transaction, request: Request, activateWithinS
      WHERE g.request_id = $1 AND p.approver_group IS NOT NULL`,
     [request.id],
   );
-  for (const { id } of grants) {
-    await Operations.request(tx, { kind: 'begin', subjectId: id, correlation: currentCorrelation() ?? request.id });
+  const correlation = currentCorrelation() ?? request.id;
+  for (const { id, targetId } of grants) {
+    await Operations.request(tx, { kind: 'begin', subjectId: id, targetId, correlation });
   }
 }
 

@@ -50,7 +50,9 @@ export class CredentialsService {
     const grant = await this.#activeGrant(tx, asker, grantId);
     if (await isScopeChanged(tx, grant)) throw new NoReplacementLeft('target_changed');
     // The work before the credential, as whoever carries it out takes them. It is not asked for when what follows throws.
-    const work = { kind: 'replace', subjectId: grantId, correlation: currentCorrelation() ?? grantId } as const;
+    const { targetId } = grant;
+    const correlation = currentCorrelation() ?? grantId;
+    const work = { kind: 'replace', subjectId: grantId, targetId, correlation } as const;
     const operation = await Operations.requestWhenIdle(tx, work);
     if (!operation) throw new NoReplacementLeft('under_way');
     const current = await this.#lockCurrent(tx, grant.id);

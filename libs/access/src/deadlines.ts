@@ -81,9 +81,9 @@ export class Deadlines {
            failure = CASE WHEN state = 'active' THEN NULL ELSE coalesce(
              (SELECT last_error FROM operations o WHERE o.subject_id = g.id AND o.finished_at IS NULL), 'access.not_begun_in_time') END
          WHERE ctid = ANY(ARRAY(SELECT ctid FROM due)) AND ${guard} AND (SELECT correlation FROM pass) IS NOT NULL
-         RETURNING id, extract(epoch FROM ending_at - ${column}) * 1000 AS late_ms
+         RETURNING id, target_id, extract(epoch FROM ending_at - ${column}) * 1000 AS late_ms
        ), asked AS (
-         INSERT INTO operations (kind, subject_id, correlation) SELECT 'end', id, (SELECT correlation FROM pass) FROM decided
+         INSERT INTO operations (kind, subject_id, target_id, correlation) SELECT 'end', id, target_id, (SELECT correlation FROM pass) FROM decided
          ON CONFLICT (subject_id) WHERE finished_at IS NULL DO UPDATE
          SET kind = 'end', correlation = excluded.correlation, fence = operations.fence + 1, attempt = 0, run_after = clock_timestamp(), lease_owner = NULL,
              lease_ends_at = NULL, step = NULL, last_error = NULL

@@ -152,7 +152,8 @@ export class Ending {
       await tx.insert(Evidence, { grantId: grant.id, kind: 'end', body: evidence.end });
       await tx.insert(Evidence, { grantId: grant.id, kind: 'proof', body: evidence.proof });
       if (ended.leftovers.length > 0) {
-        await Operations.request(tx, { kind: 'tidy', subjectId: grant.id, correlation: operation.correlation });
+        const { id: subjectId, targetId } = grant;
+        await Operations.request(tx, { kind: 'tidy', subjectId, targetId, correlation: operation.correlation });
       }
       failpoint('ending.written');
     });

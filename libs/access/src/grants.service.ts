@@ -43,12 +43,13 @@ export async function endGrant(
   reason: EndReason,
   failure: string | null = null,
 ): Promise<OpenOperation | undefined> {
-  const [, affected] = await tx.query<[unknown[], number]>(
+  const [[ended]] = await tx.query<[{ targetId: string }[], number]>(
     `UPDATE grants SET state = $2, revision = revision + 1, ending_at = clock_timestamp(), end_reason = $3,
        failure = coalesce($4, failure)
-     WHERE id = $1 AND state = ANY($5)`,
+     WHERE id = $1 AND state = ANY($5) RETURNING target_id AS "targetId"`,
     [id, grantMachine.next('active', 'end'), reason, failure, grantMachine.from('end')],
   );
-  if (affected !== 1) return undefined;
-  return Operations.request(tx, { kind: 'end', subjectId: id, correlation: currentCorrelation() ?? id });
+  if (!ended) return undefined;
+  const { targetId } = ended;
+  return Operations.request(tx, { kind: 'end', subjectId: id, targetId, correlation: currentCorrelation() ?? id });
 }

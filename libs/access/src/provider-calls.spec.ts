@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Secret } from '@app/kernel';
 import { waitFor } from '../../../scripts/waiting';
 import { aHouse, type House } from '../../../test/support/house';
+import { assertUnbroken } from '../../../test/support/oracle';
 import type { Asker } from './facts';
 
 describe('what is said to a target', () => {
@@ -50,6 +51,32 @@ describe('what is said to a target', () => {
     await house.as(olga, (tx) => house.grants.release(tx, olga, id));
     await house.work();
     expect(told().slice(2)).toEqual(['end: done', 'prove: unknown']);
+  });
+
+  it('is not waited for when it takes for ever; it is tried again, and what comes late comes to nothing', async () => {
+    const id = await asked();
+    const impatient = house.impatientWorker(100);
+    const system = house.target.system();
+    const stall = system.stall('issue');
+    await house.work(impatient);
+    expect(told()).toEqual(['issue: target.too_slow']);
+    stall.goOn();
+    const again = async () => {
+      await house.work(impatient);
+      return told().includes('issue: done') || undefined;
+    };
+    expect(await waitFor(again, 10_000)).toBe(true);
+    const picked = await house.as(olga, (tx) => house.credentials.pickUp(tx, olga, id));
+    const { fields } = 'credential' in picked ? picked.credential.reveal() : { fields: {} as Record<string, string> };
+    system.login(fields['username']!, fields['password']!).leave();
+    await house.as(olga, (tx) => house.grants.release(tx, olga, id));
+    const held = system.stall('end');
+    await house.work(impatient);
+    expect(told().at(-1)).toBe('end: target.too_slow');
+    held.goOn();
+    await waitFor(async () => (await house.work(impatient), told().at(-1) === 'prove: ended' || undefined), 10_000);
+    await assertUnbroken(house.owner, { target: system });
+    expect(system.accounts.size).toBe(0);
   });
 
   it('says nothing that was handed over', async () => {

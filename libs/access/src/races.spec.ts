@@ -53,9 +53,11 @@ describe('races', () => {
     holding(house.urls.owner, `SELECT FROM ${table} WHERE ${column} = $1 FOR UPDATE`, [id]);
   /** An operation on the subject that somebody is just about to write: whoever wants to write one waits. */
   const heldWork = (subjectId: string) =>
-    holding(house.urls.owner, `INSERT INTO operations (kind, subject_id, correlation) VALUES ('tidy', $1, 'held')`, [
-      subjectId,
-    ]);
+    holding(
+      house.urls.owner,
+      `INSERT INTO operations (kind, subject_id, target_id, correlation) VALUES ('tidy', $1, gen_random_uuid(), 'held')`,
+      [subjectId],
+    );
   /** Until nothing is left to do at once. */
   const settled = async (done: () => Promise<boolean>) => {
     const look = async () => {

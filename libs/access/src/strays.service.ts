@@ -75,6 +75,7 @@ export class StraysService {
       [target.id, ids],
     );
     const correlation = currentCorrelation() ?? target.id;
-    for (const { id } of confirmed) await Operations.request(tx, { kind: 'remove', subjectId: id, correlation });
+    for (const { id } of confirmed)
+      await Operations.request(tx, { kind: 'remove', subjectId: id, targetId: target.id, correlation });
   }
 }

@@ -4,6 +4,7 @@ import { AppError, Secret } from '@app/kernel';
 import { Operations, Sealer, type Operation, type Transaction } from '@app/platform';
 import {
   ProviderRegistry,
+  TargetUnavailable,
   type EntitlementConfig,
   type GrantRef,
   type Provider,
@@ -13,6 +14,8 @@ import { Entitlement, Target } from './target.entity';
 
 /** How often a lease is renewed while the target is spoken to. */
 const RENEW_MS = 2_000;
+/** A provider keeps its own time, a minute at most. One that does not is not waited for: it would keep its place for ever. */
+const CALL_MS = 90_000;
 
 export type ProviderStep = 'issue' | 'replace' | 'end' | 'prove';
 
@@ -96,6 +99,7 @@ export class Work {
     readonly operations: Operations,
     readonly reach: Reach,
     private readonly onCall: (call: ProviderCall) => void,
+    private readonly callMs = CALL_MS,
   ) {
     this.#recorder = new Recorder(database);
   }
@@ -119,6 +123,9 @@ export class Work {
   /**
    * Speaks to the target: keeps the lease meanwhile, and tells how it went. What a lost lease means is decided by the fence,
    * not here.
+   *
+   * @throws TargetUnavailable when the call has had its time. It may go on, like that of a worker which sleeps, and comes to
+   * nothing like that: whoever tries again cuts it off.
    */
   async speak<T>(
     operation: Operation,
@@ -139,7 +146,7 @@ export class Work {
       });
     };
     try {
-      const result = await act();
+      const result = await within(this.callMs, act());
       tell(outcome?.(result) ?? 'done');
       return result;
     } catch (error) {
@@ -149,6 +156,12 @@ export class Work {
       clearInterval(timer);
     }
   }
+}
+
+function within<T>(milliseconds: number, call: Promise<T>): Promise<T> {
+  const over = Promise.withResolvers<never>();
+  const timer = setTimeout(() => over.reject(new TargetUnavailable('too_slow')), milliseconds);
+  return Promise.race([call, over.promise]).finally(() => clearTimeout(timer));
 }
 
 export const passwordContext = (targetId: string): string => `targets.password_sealed:${targetId}`;

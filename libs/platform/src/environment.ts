@@ -174,8 +174,17 @@ export const workerEnvironment = z
       .int()
       .min(1)
       .max(64)
-      .default(8)
+      .default(32)
       .describe('How many operations one worker carries out at once.'),
+    WORK_PER_TARGET: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(64)
+      .default(4)
+      .describe(
+        'How many of them may be at one target: so many ends, and so many of everything else. A target that is slow or dead keeps no others waiting while twice as many are below `WORKER_CONCURRENCY`.',
+      ),
     STUCK_AFTER_SECONDS: seconds(60, 86_400, 'How long an end may take before its grant is `stuck`, in seconds.'),
     RETRY_CAP_SECONDS: seconds(30, 3_600, 'The longest pause between two attempts, in seconds.'),
     SURVEY_SECONDS: seconds(

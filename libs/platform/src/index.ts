@@ -17,7 +17,10 @@ export { correlated, createLogger, currentCorrelation, describeError } from './l
 export {
   LeaseLost,
   LEASE_SECONDS,
+  NO_TARGET,
   Operations,
+  type DueOperation,
+  type Line,
   type OpenOperation,
   type Operation,
   type OperationKind,

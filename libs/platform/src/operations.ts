@@ -25,6 +25,29 @@ export interface OpenOperation {
   readonly fence: string;
 }
 
+/** Work that stands in one line: the ends at one target, or whatever else is to be done there. */
+export interface Line {
+  /** The target, or {@link NO_TARGET}. */
+  readonly target: string;
+  readonly ends: boolean;
+}
+
+export interface DueOperation extends OpenOperation, Line {}
+
+/** What a worker has in its hands, and how much of one line it takes at most. */
+export interface Share {
+  readonly perLine: number;
+  readonly underWay: readonly (Line & { readonly count: number })[];
+}
+
+/** The line of work that touches no target. */
+export const NO_TARGET = '00000000-0000-0000-0000-000000000000';
+
+/** Asking for work: at a target, or, where grants are judged again, at none. */
+export type WorkOrder = { readonly subjectId: string; readonly correlation: string } & (
+  { readonly kind: Exclude<OperationKind, 'reevaluate'>; readonly targetId: string } | { readonly kind: 'reevaluate' }
+);
+
 /** The lease is gone: another worker has it, or the work has another purpose now. Nothing was changed. */
 export class LeaseLost extends AppError {
   constructor(id: string) {
@@ -36,6 +59,26 @@ export class LeaseLost extends AppError {
     });
   }
 }
+
+const targetOf = (work: WorkOrder): string | null => (work.kind === 'reevaluate' ? null : work.targetId);
+
+/** From when on nobody has it: `operations_due_of_target` is over this, by target, ends apart. */
+const DUE_AT = 'greatest(run_after, lease_ends_at)';
+const TARGET = `coalesce(target_id, '${NO_TARGET}')`;
+
+/** The lines in which there is open work, whether it is due or not: a look into the index for each target, however long its lines. */
+const LINES = `
+  WITH RECURSIVE found AS (
+    (SELECT ${TARGET} AS target FROM operations WHERE finished_at IS NULL ORDER BY ${TARGET} LIMIT 1)
+    UNION ALL
+    SELECT (SELECT ${TARGET} FROM operations WHERE finished_at IS NULL AND ${TARGET} > found.target ORDER BY ${TARGET} LIMIT 1)
+      FROM found WHERE found.target IS NOT NULL
+  ), lines AS (
+    SELECT target, ends FROM found CROSS JOIN (VALUES (true), (false)) AS kinds (ends) WHERE target IS NOT NULL
+  )`;
+/** What is due in one of the `lines`. */
+const DUE_IN_LINE = `finished_at IS NULL AND ${TARGET} = lines.target AND (kind = 'end') = lines.ends
+  AND ${DUE_AT} <= (SELECT clock_timestamp())`;
 
 const requested = new WeakMap<Transaction, readonly OpenOperation[]>();
 
@@ -52,17 +95,14 @@ export class Operations {
   constructor(private readonly database: DataSource) {}
 
   /** Asks for work on a subject. Unfinished work on it gets the new purpose, and whoever is at it loses the lease. */
-  static async request(
-    tx: Transaction,
-    work: { kind: OperationKind; subjectId: string; correlation: string },
-  ): Promise<OpenOperation> {
+  static async request(tx: Transaction, work: WorkOrder): Promise<OpenOperation> {
     const [row] = await tx.query<OpenOperation[]>(
-      `INSERT INTO operations (kind, subject_id, correlation) VALUES ($1, $2, $3)
+      `INSERT INTO operations (kind, subject_id, correlation, target_id) VALUES ($1, $2, $3, $4)
        ON CONFLICT (subject_id) WHERE finished_at IS NULL DO UPDATE
        SET kind = excluded.kind, correlation = excluded.correlation, fence = operations.fence + 1, attempt = 0,
            run_after = clock_timestamp(), lease_owner = NULL, lease_ends_at = NULL, step = NULL, last_error = NULL
        RETURNING id, fence`,
-      [work.kind, work.subjectId, work.correlation],
+      [work.kind, work.subjectId, work.correlation, targetOf(work)],
     );
     if (!row) throw new Error('an operation was not written');
     requested.set(tx, [...Operations.requestedIn(tx), row]);
@@ -70,29 +110,23 @@ export class Operations {
   }
 
   /** Asks for work on a subject on which there is none: what is under way keeps its purpose. @returns nothing then */
-  static async requestWhenIdle(
-    tx: Transaction,
-    work: { kind: OperationKind; subjectId: string; correlation: string },
-  ): Promise<OpenOperation | undefined> {
+  static async requestWhenIdle(tx: Transaction, work: WorkOrder): Promise<OpenOperation | undefined> {
     const [row] = await tx.query<OpenOperation[]>(
-      `INSERT INTO operations (kind, subject_id, correlation) VALUES ($1, $2, $3)
+      `INSERT INTO operations (kind, subject_id, correlation, target_id) VALUES ($1, $2, $3, $4)
        ON CONFLICT (subject_id) WHERE finished_at IS NULL DO NOTHING RETURNING id, fence`,
-      [work.kind, work.subjectId, work.correlation],
+      [work.kind, work.subjectId, work.correlation, targetOf(work)],
     );
     if (row) requested.set(tx, [...Operations.requestedIn(tx), row]);
     return row;
   }
 
   /** Asks for work at a later time. Unfinished work on the subject is done as well, and no later than it would have been. */
-  static async requestAt(
-    tx: Transaction,
-    work: { kind: OperationKind; subjectId: string; correlation: string; at: Date },
-  ): Promise<void> {
+  static async requestAt(tx: Transaction, work: WorkOrder & { readonly at: Date }): Promise<void> {
     await tx.query(
-      `INSERT INTO operations (kind, subject_id, correlation, run_after) VALUES ($1, $2, $3, $4)
+      `INSERT INTO operations (kind, subject_id, correlation, target_id, run_after) VALUES ($1, $2, $3, $4, $5)
        ON CONFLICT (subject_id) WHERE finished_at IS NULL DO UPDATE
        SET run_after = least(operations.run_after, excluded.run_after)`,
-      [work.kind, work.subjectId, work.correlation, work.at],
+      [work.kind, work.subjectId, work.correlation, targetOf(work), work.at],
     );
   }
 
@@ -113,13 +147,31 @@ export class Operations {
     return rows[0];
   }
 
-  /** What is due and taken by nobody, the longest waiting first. */
-  async due(limit: number): Promise<OpenOperation[]> {
+  /**
+   * What is due and taken by nobody: ends first; then the lines of which least is under way; then the longest waiting.
+   *
+   * @param share without it, a line is as long as it is
+   */
+  async due(limit: number, share?: Share): Promise<DueOperation[]> {
+    const underWay = share?.underWay ?? [];
     return this.database.query(
-      `SELECT id, fence FROM operations
-       WHERE finished_at IS NULL AND greatest(run_after, lease_ends_at) <= (SELECT clock_timestamp())
-       ORDER BY greatest(run_after, lease_ends_at) LIMIT $1`,
-      [limit],
+      `${LINES}
+       SELECT next.id, next.fence, lines.target, lines.ends
+       FROM lines
+       LEFT JOIN unnest($2::uuid[], $3::boolean[], $4::integer[]) AS busy (target, ends, count) USING (target, ends)
+       CROSS JOIN LATERAL (
+         SELECT id, fence, ${DUE_AT} AS due_at, row_number() OVER (ORDER BY ${DUE_AT}) AS place
+         FROM operations WHERE ${DUE_IN_LINE}
+         ORDER BY ${DUE_AT} LIMIT least($1::integer, greatest($5::integer - coalesce(busy.count, 0), 0))
+       ) AS next
+       ORDER BY lines.ends DESC, coalesce(busy.count, 0) + next.place, next.due_at LIMIT $1::integer`,
+      [
+        limit,
+        underWay.map(({ target }) => target),
+        underWay.map(({ ends }) => ends),
+        underWay.map(({ count }) => count),
+        share?.perLine ?? limit,
+      ],
     );
   }
 
@@ -184,8 +236,9 @@ export class Operations {
   /** The age of the oldest operation that is due and not taken, in seconds; 0 when there is none. */
   async oldestSeconds(): Promise<number> {
     const [row] = await this.database.query<{ seconds: string | null }[]>(
-      `SELECT extract(epoch FROM clock_timestamp() - min(greatest(run_after, lease_ends_at))) AS seconds FROM operations
-       WHERE finished_at IS NULL AND greatest(run_after, lease_ends_at) <= (SELECT clock_timestamp())`,
+      `${LINES}
+       SELECT extract(epoch FROM clock_timestamp() - min(due_at)) AS seconds FROM lines
+       CROSS JOIN LATERAL (SELECT ${DUE_AT} AS due_at FROM operations WHERE ${DUE_IN_LINE} ORDER BY ${DUE_AT} LIMIT 1) AS next`,
     );
     return Math.max(0, Number(row?.seconds ?? 0));
   }
