@@ -102,6 +102,33 @@ describe('migrating', () => {
     );
   });
 
+  it('says of work that was there before which target it is at', async () => {
+    const before = join(
+      folder,
+      readdirSync(folder).find((file) => file.startsWith('005'))!,
+    );
+    // Rows past what guards them, in the midst of the migration: as the database was then.
+    const rows = `
+      RESET ROLE; SET LOCAL session_replication_role = replica;
+      INSERT INTO grants (request_id, scope_hash, identity_id, target_id, entitlement_id, duration_seconds, activate_by, ends_at)
+      SELECT gen_random_uuid(), sha256('x'), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, now(), now() FROM generate_series(1, 2);
+      INSERT INTO operations (kind, subject_id, correlation, finished_at)
+      SELECT 'begin', id, 'c', CASE WHEN ctid > '(0,1)' THEN now() END FROM grants UNION ALL SELECT 'reevaluate', gen_random_uuid(), 'c', NULL;
+      SET LOCAL session_replication_role = origin; SET LOCAL ROLE curfew_owner;`;
+    writeFileSync(before, readFileSync(before, 'utf8') + rows);
+    await migrate();
+    expect(
+      await server.sql(
+        'curfew',
+        `SELECT o.kind, o.target_id = g.target_id AS same FROM operations o LEFT JOIN grants g ON g.id = o.subject_id ORDER BY 1`,
+      ),
+    ).toEqual([
+      { kind: 'begin', same: true },
+      { kind: 'begin', same: true },
+      { kind: 'reevaluate', same: null },
+    ]);
+  });
+
   it('refuses a second Curfew in the same server, and does not touch the roles of the first', async () => {
     await migrate();
     await server.sql('postgres', 'DROP DATABASE IF EXISTS second WITH (FORCE)', 'CREATE DATABASE second');
