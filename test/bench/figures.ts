@@ -20,7 +20,7 @@ export const ROUNDS = Number(process.env['CURFEW_BENCH_ROUNDS'] ?? 3);
 export function report(figure: Figure): void {
   const file = process.env['CURFEW_BENCH_FILE'];
   if (file) appendFileSync(file, `${JSON.stringify(figure)}\n`);
-  else console.log(figure);
+  else process.stdout.write(`${figure.name}: ${figure.measured}\n`);
 }
 
 /** The value below which this share of all samples lies: 0.5 is the median. */

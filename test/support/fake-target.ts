@@ -58,6 +58,10 @@ export class FakeTarget extends Provider {
     return system;
   }
 
+  protected systemOf(target: TargetAccess): FakeSystem {
+    return this.system(connection.parse(target.connection).system);
+  }
+
   /** How a target's file and password say where the system is. */
   access(name = 'main', more: { breaksAfter?: number } = {}): TargetAccess {
     return { connection: { system: name, ...more }, password: new Secret(this.system(name).adminPassword) };

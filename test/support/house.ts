@@ -10,8 +10,10 @@ import {
   GrantsService,
   GrantsView,
   Judge,
+  MassEnding,
   PoliciesService,
   PoliciesView,
+  ProofGrounds,
   Reach,
   Reconciler,
   Reevaluation,
@@ -118,11 +120,15 @@ export interface House {
   close(): Promise<void>;
 }
 
-export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<House> {
+/** @param aTarget one that does not end many, unless told otherwise */
+export async function aHouse(
+  policies: PolicyFiles = HOUSE_POLICIES,
+  aTarget = (now: () => Date): FakeTarget => new FakeTarget(now),
+): Promise<House> {
   const test = await aDatabase();
   const { api, worker, timekeeper, owner } = await connections(test);
   const clock = await new DatabaseClock(api, failed).start();
-  const target = new FakeTarget(() => clock.now());
+  const target = aTarget(() => clock.now());
   const providers = new ProviderRegistry([target]);
   const sealer = new LocalKeySealer(new Secret(randomBytes(32)));
   const proofSealer = new LocalKeySealer(new Secret(randomBytes(32)));
@@ -146,7 +152,9 @@ export async function aHouse(policies: PolicyFiles = HOUSE_POLICIES): Promise<Ho
       retryCapSeconds: 1,
       onError: (error: unknown) => void failures.push(error),
     };
-    const steps = { activation, ending: new Ending(work, proof), reevaluation, removal: new Removal(work) };
+    const grounds = new ProofGrounds(worker, proof);
+    const ends = { ending: new Ending(work, grounds), massEnding: new MassEnding(work, grounds) };
+    const steps = { activation, ...ends, reevaluation, removal: new Removal(work) };
     return new Reconciler(work, steps, clock, options);
   };
   const reconciler = aWorker(operations);

@@ -110,6 +110,23 @@ export const LIVES = {
     };
   },
 
+  /** More at once than one target's share of a worker: they are taken together. */
+  async 'end together'(trial) {
+    const { id, session } = await trial.use();
+    const others = Array.from({ length: 9 }, async () => trial.reach(await trial.approve(await trial.ask()), 'active'));
+    const ids = [id, ...(await Promise.all(others)).map((other) => other.id)];
+    return {
+      act: async () => {
+        await trial.past('UPDATE grants SET ends_at = clock_timestamp() WHERE id = ANY($1)', ids);
+        await session.cut;
+      },
+      isOver: async () => {
+        const over = await Promise.all(ids.map((each) => ended(trial, each, 'expired')()));
+        return over.every(Boolean);
+      },
+    };
+  },
+
   /** The entitlement's group role is gone, so that it cannot begin. */
   async 'give up'(trial) {
     const asked = await trial.ask();

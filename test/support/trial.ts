@@ -218,7 +218,7 @@ export class Trial {
   }
 
   /** Past the triggers and their events: a change of a time is no change of state. */
-  async past(change: string, id: string): Promise<void> {
+  async past(change: string, id: string | readonly string[]): Promise<void> {
     const client = await this.database.connect();
     try {
       await client.query('SET session_replication_role = replica');

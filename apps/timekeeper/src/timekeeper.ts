@@ -8,6 +8,8 @@ import { Bell } from '@app/platform/queue';
 /** The longest it sleeps: a row may appear that it did not know of. */
 const MAX_SLEEP_MS = 100;
 const LAPSE_EVERY_MS = 1_000;
+/** Whoever hears one looks for all that is due: more rings than workers have hands would only keep them from it. */
+const RINGS = 8;
 /**
  * Longer than any statement may take: the connection hangs, and a new process gets on faster than this one. Counted in
  * looks of ours: a process that was stopped, or got no time, has not waited.
@@ -74,7 +76,7 @@ export class Timekeeper {
       this.#lastPassAt = performance.now();
       for (const late of pass.lateMs) this.#lateness.observe(late / 1_000);
       // Not waited for: the next deadline does not wait for the queue.
-      const rung = this.bell.ring(pass.operations);
+      const rung = this.bell.ring(pass.operations.slice(0, RINGS));
       if (pass.operations.length > 0) void rung.then(() => failpoint('deadlines.rung'));
       return pass.full ? 0 : Math.min(MAX_SLEEP_MS, Math.ceil(pass.nextInMs ?? MAX_SLEEP_MS));
     } catch (error) {

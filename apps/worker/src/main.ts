@@ -4,7 +4,9 @@ import {
   Activation,
   Ending,
   Judge,
+  MassEnding,
   PoliciesService,
+  ProofGrounds,
   Reach,
   Reconciler,
   Reevaluation,
@@ -58,11 +60,13 @@ await starting('worker', async () => {
   const reach = new Reach(database, providers, sealer);
   const work = new Work(database, operations, reach, (call) => log.info(call, 'provider call'));
   const warrants = new Warrants(new Judge(new PoliciesService(clock), new Commitments(sealer), clock));
+  const grounds = new ProofGrounds(database, proofSealer);
   const reconciler = new Reconciler(
     work,
     {
       activation: new Activation(work, warrants, { readable: sealer, proof: proofSealer }),
-      ending: new Ending(work, proofSealer),
+      ending: new Ending(work, grounds),
+      massEnding: new MassEnding(work, grounds),
       reevaluation: new Reevaluation(work, warrants),
       removal: new Removal(work),
     },

@@ -7,6 +7,8 @@ export { Ending } from './ending';
 export { accessEntities } from './entities';
 export { groupsOf, type Asker } from './facts';
 export { END_REASONS, grantMachine, type EndReason, type GrantState } from './grant.machine';
+export { MassEnding } from './mass-ending';
+export { ProofGrounds } from './proof-grounds';
 export { GrantsService } from './grants.service';
 export { GrantsView, type GrantLife, type GrantView } from './grants.view';
 export { Judge } from './judge';

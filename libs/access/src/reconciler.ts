@@ -3,6 +3,7 @@ import { correlated, LeaseLost, Operations, type Operation } from '@app/platform
 import { Activation } from './activation';
 import { Ending } from './ending';
 import { Grant } from './grant.entity';
+import { MassEnding } from './mass-ending';
 import { Reevaluation } from './reevaluation';
 import { Removal } from './removal';
 import { Work } from './work';
@@ -25,6 +26,7 @@ export class Reconciler {
     private readonly steps: {
       readonly activation: Activation;
       readonly ending: Ending;
+      readonly massEnding: MassEnding;
       readonly reevaluation: Reevaluation;
       readonly removal: Removal;
     },
@@ -75,7 +77,7 @@ export class Reconciler {
       if (error instanceof LeaseLost) return;
       this.options.onError(error, operation);
       failpoint('operation.failed');
-      await later(error instanceof AppError ? error.code : 'internal');
+      await later(codeOf(error));
     }
   }
 
@@ -89,12 +91,28 @@ export class Reconciler {
         return operation.kind === 'replace' ? activation.replace(operation, grant) : this.#done(operation);
       case 'ending':
       case 'stuck':
-        return ending.attempt(operation, grant);
+        return this.#end(operation, grant);
       case 'ended':
         return grant.leftovers.length > 0 ? ending.tidy(operation, grant) : this.#done(operation);
       default:
         return grant.state satisfies never;
     }
+  }
+
+  /** Together with what else the same cause ends there; alone where nothing else does, or something stands in the way. */
+  async #end(operation: Operation, grant: Grant): Promise<void> {
+    const { ending, massEnding } = this.steps;
+    const mass = await massEnding.take(operation, grant);
+    if (!mass) return ending.attempt(operation, grant);
+    try {
+      const over = await massEnding.attempt(mass);
+      if (over.has(grant.id)) return;
+    } catch (error) {
+      for (const other of mass.held)
+        if (other.operation !== operation) await this.#later(other.operation, other.grant, codeOf(error));
+      throw error;
+    }
+    await ending.attempt(operation, grant);
   }
 
   #done(operation: Operation): Promise<void> {
@@ -127,3 +145,5 @@ export class Reconciler {
     return grant.endingAt ? doubling : Math.min(doubling, Math.max(0.25, grant.durationSeconds / 4));
   }
 }
+
+const codeOf = (error: unknown): string => (error instanceof AppError ? error.code : 'internal');

@@ -1,6 +1,6 @@
 import { AppError, failpoint } from '@app/kernel';
 import { Operations, type Operation, type Transaction } from '@app/platform';
-import { EndNotProven } from './ending';
+import { EndNotProven } from './proof-grounds';
 import { digest } from './scope';
 import { Stray } from './stray.entity';
 import { strayMachine } from './stray.machine';

@@ -29,6 +29,8 @@ export interface ProviderCall {
   readonly milliseconds: number;
   /** `done`, a proof's verdict, or the code of what went wrong. */
   readonly outcome: string;
+  /** How many grants it was about, where it was about many: `grant` is one of them. */
+  readonly of?: number;
 }
 
 /** A target as its provider takes it. */
@@ -74,6 +76,11 @@ export class Reach {
     return { installation: await this.installation(), grantId };
   }
 
+  async refs(grantIds: readonly string[]): Promise<GrantRef[]> {
+    const installation = await this.installation();
+    return grantIds.map((grantId) => ({ installation, grantId }));
+  }
+
   /** The part of the installation's id that everything we make is named after. */
   async installation(): Promise<string> {
     const [row] = await this.database.query<{ id: string }[]>('SELECT id FROM installation');
@@ -88,6 +95,10 @@ interface Speech<T> extends Pick<Reached, 'name'> {
   readonly grant?: string;
   /** What a call that went through came to; without it `done`. */
   readonly outcome?: (result: T) => string;
+  /** About how many grants, where it is about many. */
+  readonly of?: number;
+  /** Keeps the lease meanwhile; without it that of the operation. */
+  readonly renew?: () => Promise<void>;
 }
 
 /** The two halves of a step that touches a target: "commit the intent, act, commit the outcome". */
@@ -111,11 +122,11 @@ export class Work {
   commit<T>(
     operation: Operation,
     work: (tx: Transaction) => Promise<T>,
-    grantId: string = operation.subjectId,
+    grants: string | readonly string[] = operation.subjectId,
   ): Promise<T> {
     const act: Act = { actor: 'worker', channel: 'worker', correlation: operation.correlation };
     return this.#recorder.run(act, async (tx) => {
-      await tx.query('SELECT FROM grants WHERE id = $1 FOR NO KEY UPDATE', [grantId]);
+      await tx.query('SELECT FROM grants WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE', [[grants].flat()]);
       return work(tx);
     });
   }
@@ -129,10 +140,11 @@ export class Work {
    */
   async speak<T>(
     operation: Operation,
-    { name, step, grant = operation.subjectId, outcome }: Speech<T>,
+    { name, step, grant = operation.subjectId, outcome, of, renew }: Speech<T>,
     act: () => Promise<T>,
   ): Promise<T> {
-    const timer = setInterval(() => void this.operations.renew(operation).catch(() => undefined), RENEW_MS);
+    const keep = renew ?? (() => this.operations.renew(operation));
+    const timer = setInterval(() => void keep().catch(() => undefined), RENEW_MS);
     const begunAt = performance.now();
     const tell = (how: string): void => {
       const milliseconds = Math.round((performance.now() - begunAt) * 10) / 10;
@@ -143,6 +155,7 @@ export class Work {
         step,
         milliseconds,
         outcome: how,
+        ...(of !== undefined && { of }),
       });
     };
     try {

@@ -25,6 +25,7 @@ export {
   type Operation,
   type OperationKind,
 } from './operations';
+export { Batch } from './batch';
 export { randomToken } from './random';
 export {
   assertSchemaVersion,

@@ -92,7 +92,7 @@ export class Operations {
   /** This process, in the lease. */
   private readonly owner = randomUUID();
 
-  constructor(private readonly database: DataSource) {}
+  constructor(readonly database: DataSource) {}
 
   /** Asks for work on a subject. Unfinished work on it gets the new purpose, and whoever is at it loses the lease. */
   static async request(tx: Transaction, work: WorkOrder): Promise<OpenOperation> {
@@ -145,6 +145,26 @@ export class Operations {
       [id, this.owner, LEASE_SECONDS],
     );
     return rows[0];
+  }
+
+  /**
+   * Claims the other ends that are due at the same target for the same cause.
+   *
+   * @param except a `step`: what has come to it is left alone
+   */
+  async claimEndsBeside(first: Operation, { most, except }: { most: number; except: string }): Promise<Operation[]> {
+    const [rows] = await this.database.query<[Operation[], number]>(
+      `UPDATE operations SET lease_owner = $2, lease_ends_at = clock_timestamp() + make_interval(secs => $3),
+         fence = fence + 1, attempt = attempt + 1
+       WHERE id = ANY(ARRAY(
+         SELECT id FROM operations
+         WHERE finished_at IS NULL AND ${TARGET} = (SELECT ${TARGET} FROM operations WHERE id = $1) AND (kind = 'end') = true
+           AND ${DUE_AT} <= (SELECT clock_timestamp()) AND correlation = $6 AND step IS DISTINCT FROM $5
+         LIMIT $4 FOR UPDATE SKIP LOCKED))
+       RETURNING ${COLUMNS}`,
+      [first.id, this.owner, LEASE_SECONDS, most, except, first.correlation],
+    );
+    return rows;
   }
 
   /**

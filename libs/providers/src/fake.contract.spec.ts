@@ -1,11 +1,12 @@
 import { Secret } from '@app/kernel';
-import { FakeTarget } from '../../../test/support/fake-target';
-import { describeProviderContract, type ContractSubject } from '../../../test/support/provider-contract';
+import { describeEndsManyContract, type ManySubject } from '../../../test/support/ends-many-contract';
+import { FakeTargetOfMany } from '../../../test/support/fake-target-of-many';
+import { describeProviderContract } from '../../../test/support/provider-contract';
 
-async function start(): Promise<ContractSubject> {
+async function start(): Promise<ManySubject> {
   let ahead = 0;
   const now = (): Date => new Date(Date.UTC(2030, 0, 1) + ahead);
-  const provider = new FakeTarget(now);
+  const provider = new FakeTargetOfMany(now);
   provider.system('far').away = true;
   provider.system('trusting').takesAnyPassword = true;
   const target = provider.access();
@@ -33,3 +34,4 @@ async function start(): Promise<ContractSubject> {
 }
 
 describeProviderContract('the fake', start);
+describeEndsManyContract('the fake', start);

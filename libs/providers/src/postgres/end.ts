@@ -56,6 +56,7 @@ async function findRole(session: Session, name: string): Promise<Pick<Ending, 'r
 
 async function endRole(ending: Ending): Promise<Leftover[]> {
   await takePowerAway(ending);
+  failpoint('postgres.login_closed');
   // A login that was under way when the door closed may show only now: the role goes when none is left in that moment.
   for (let round = 0; round < ROUNDS; round += 1) {
     await endSessions(ending);
