@@ -150,6 +150,6 @@ export class FakeSystem {
     const [hold] = index < 0 ? [] : this.#holds.splice(index, 1);
     hold?.reached();
     await hold?.gate;
-    for (const { on, gate } of [...this.#stalls]) if (on === undefined || on === place) await gate;
+    for (const { on, gate } of this.#stalls) if (on === undefined || on === place) await gate;
   }
 }

@@ -143,7 +143,7 @@ export async function aHouse(
   const reach = new Reach(worker, providers, sealer);
   const aWorker = (ops: Operations, proof = proofSealer, callMs?: number): Reconciler => {
     const onCall = (call: ProviderCall) => void calls.push(call);
-    const work = new Work(worker, ops, reach, onCall, callMs);
+    const work = new Work(worker, ops, reach, { onCall, withinMs: callMs });
     const warrants = new Warrants(new Judge(new PoliciesService(clock), commitments, clock));
     const activation = new Activation(work, warrants, { readable: sealer, proof });
     const reevaluation = new Reevaluation(work, warrants);

@@ -85,7 +85,7 @@ describe('a worker', () => {
       await bell.ring();
       return (await states(ids)).every((each) => each === state) || undefined;
     };
-    expect(await waitFor(look, 10_000, 20), `all ${state}: ${await states(ids)}`).toBe(true);
+    expect(await waitFor(look, 10_000, 20), `all ${state}: ${(await states(ids)).join()}`).toBe(true);
   };
   const calls = (target: string) => house.target.system(target).calls;
 

@@ -52,7 +52,7 @@ export class Executor {
     bell.listen(this.limits.hands, () => this.look());
     this.#loops = Promise.all([
       this.#every(sweepMs, () => this.look()),
-      this.#every(FORGET_EVERY_MS, () => this.#forget()),
+      this.#every(FORGET_EVERY_MS, () => this.does.operations.sweep()),
       this.#every(SURVEY_EVERY_MS, () => this.#survey()),
     ]);
   }
@@ -62,16 +62,6 @@ export class Executor {
     this.#stopping.abort();
     await this.#loops;
     await Promise.all([...this.#running.values()].map(({ over }) => over));
-  }
-
-  async #survey(): Promise<void> {
-    try {
-      for (const { target, found } of await this.does.survey.run()) {
-        if (found > 0) this.log.warn({ target, found }, 'strays: something bears our name and belongs to no grant');
-      }
-    } catch (error) {
-      this.log.error({ err: error }, 'a survey did not go through');
-    }
   }
 
   /** Takes what is due. Whoever asks in the middle of it has it look once more, and does not wait for that. */
@@ -104,33 +94,32 @@ export class Executor {
   }
 
   #carryOut({ id, target, ends }: DueOperation): void {
-    const over = this.does.reconciler
-      .carryOut(id)
-      .then(
-        () => true,
-        (error: unknown) => {
-          this.log.error({ err: error, operation: id }, 'an operation could not be looked at');
-          return false;
-        },
-      )
-      .then((isLookedAt) => {
-        this.#running.delete(id);
-        // A database that takes no changes is asked again by the sweep, and not as fast as it refuses.
-        if (isLookedAt && (this.#left || this.#looking)) void this.look();
-      });
-    this.#running.set(id, { target, ends, over });
+    this.#running.set(id, { target, ends, over: this.#attempt(id) });
   }
 
-  async #forget(): Promise<void> {
-    await this.does.operations
-      .sweep()
-      .catch((error: unknown) => this.log.error({ err: error }, 'finished work was not forgotten'));
+  async #attempt(id: string): Promise<void> {
+    try {
+      await this.does.reconciler.carryOut(id);
+    } catch (error) {
+      // A database that takes no changes is asked again by the sweep, and not as fast as it refuses.
+      this.log.error({ err: error, operation: id }, 'an operation could not be looked at');
+      return;
+    } finally {
+      this.#running.delete(id);
+    }
+    if (this.#left || this.#looking) void this.look();
+  }
+
+  async #survey(): Promise<void> {
+    for (const { target, found } of await this.does.survey.run()) {
+      if (found > 0) this.log.warn({ target, found }, 'strays: something bears our name and belongs to no grant');
+    }
   }
 
   async #every(milliseconds: number, act: () => Promise<void>): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      await act();
+      await act().catch((error: unknown) => this.log.error({ err: error }, 'a sweep did not go through'));
       await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
     }
   }

@@ -58,7 +58,7 @@ await starting('worker', async () => {
   const providers = ProviderRegistry.builtIn(new TargetNetworks(environment.ALLOWED_TARGET_NETWORKS));
   const operations = new Operations(database);
   const reach = new Reach(database, providers, sealer);
-  const work = new Work(database, operations, reach, (call) => log.info(call, 'provider call'));
+  const work = new Work(database, operations, reach, { onCall: (call) => log.info(call, 'provider call') });
   const warrants = new Warrants(new Judge(new PoliciesService(clock), new Commitments(sealer), clock));
   const grounds = new ProofGrounds(database, proofSealer);
   const reconciler = new Reconciler(
@@ -81,11 +81,8 @@ await starting('worker', async () => {
   const survey = new Survey(database, reach, environment.SURVEY_SECONDS, (error, target) =>
     log.warn({ err: error, target }, 'a target could not be looked through for strays'),
   );
-  const executor = new Executor(
-    { reconciler, operations, survey },
-    { hands: environment.WORKER_CONCURRENCY, perLine: environment.WORK_PER_TARGET },
-    log,
-  );
+  const limits = { hands: environment.WORKER_CONCURRENCY, perLine: environment.WORK_PER_TARGET };
+  const executor = new Executor({ reconciler, operations, survey }, limits, log);
 
   await serve({
     module: workerModule({

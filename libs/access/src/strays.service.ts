@@ -75,7 +75,8 @@ export class StraysService {
       [target.id, ids],
     );
     const correlation = currentCorrelation() ?? target.id;
-    for (const { id } of confirmed)
+    for (const { id } of confirmed) {
       await Operations.request(tx, { kind: 'remove', subjectId: id, targetId: target.id, correlation });
+    }
   }
 }

@@ -197,9 +197,8 @@ describe('a stray', () => {
       await tx.query(`SELECT set_config('curfew.actor', 'test', true), set_config('curfew.correlation', 'test', true)`);
       await tx.query(
         `WITH it AS (INSERT INTO strays (target_id, grant_id, found_at, remove_at)
-           SELECT id, $1, clock_timestamp() - interval '10 minutes', clock_timestamp() FROM targets RETURNING id)
-         INSERT INTO operations (kind, subject_id, target_id, correlation)
-         SELECT 'remove', it.id, targets.id, 'test' FROM it, targets`,
+           SELECT id, $1, clock_timestamp() - interval '10 minutes', clock_timestamp() FROM targets RETURNING id, target_id)
+         INSERT INTO operations (kind, subject_id, target_id, correlation) SELECT 'remove', id, target_id, 'test' FROM it`,
         [id],
       );
     });

@@ -92,8 +92,9 @@ async function report(
      RETURNING id, remove_at AS at`,
     [targetId, there, askedAt],
   );
-  for (const { id, at } of found)
+  for (const { id, at } of found) {
     await Operations.requestAt(tx, { kind: 'remove', subjectId: id, targetId, correlation, at });
+  }
   await clearGone(tx, { targetId, there, askedAt });
   await tx.query('UPDATE targets SET surveyed_at = $2 WHERE id = $1', [targetId, askedAt]);
   return found.length;

@@ -33,6 +33,13 @@ export interface ProviderCall {
   readonly of?: number;
 }
 
+/** How calls of providers are taken. */
+export interface WorkCalls {
+  readonly onCall: (call: ProviderCall) => void;
+  /** How long one may take, whatever the provider says itself, in milliseconds. */
+  readonly withinMs?: number | undefined;
+}
+
 /** A target as its provider takes it. */
 export interface Connected {
   readonly name: string;
@@ -109,8 +116,7 @@ export class Work {
     readonly database: DataSource,
     readonly operations: Operations,
     readonly reach: Reach,
-    private readonly onCall: (call: ProviderCall) => void,
-    private readonly callMs = CALL_MS,
+    private readonly calls: WorkCalls,
   ) {
     this.#recorder = new Recorder(database);
   }
@@ -148,7 +154,7 @@ export class Work {
     const begunAt = performance.now();
     const tell = (how: string): void => {
       const milliseconds = Math.round((performance.now() - begunAt) * 10) / 10;
-      this.onCall({
+      this.calls.onCall({
         operation: operation.id,
         grant,
         target: name,
@@ -159,7 +165,7 @@ export class Work {
       });
     };
     try {
-      const result = await within(this.callMs, act());
+      const result = await within(this.calls.withinMs ?? CALL_MS, act());
       tell(outcome?.(result) ?? 'done');
       return result;
     } catch (error) {
