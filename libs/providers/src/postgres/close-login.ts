@@ -49,13 +49,13 @@ async function close(ending: Ending): Promise<void> {
       else if (isConcurrentChange(error)) meetings += 1;
       else throw error;
       if (waits === WAITS || meetings === MEETINGS) throw new TargetUnavailable('role_locked', error);
-      await endVisible(ending, new Set());
+      await endVisible(ending);
     }
   }
 }
 
 async function clearTheWay(ending: Ending, helper: Session): Promise<void> {
-  await endVisible({ ...ending, session: helper }, new Set());
+  await endVisible({ ...ending, session: helper });
   await rollBackPrepared(ending, helper);
 }
 

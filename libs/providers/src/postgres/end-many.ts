@@ -12,7 +12,7 @@ import { majorOf } from './versions';
 
 /** Nobody holds up the others: who is in the way of one is dealt with when that one is ended by itself. */
 const LOCK_MS = 50;
-const QUIET_MS = 3_000;
+const QUIET_MS = 1_500;
 
 interface Role extends Doomed {
   readonly grantId: string;
@@ -33,12 +33,12 @@ export async function endMany(account: Account, grants: readonly GrantRef[]): Pr
     await session.query(`SELECT set_config('lock_timeout', $1, false)`, [`${LOCK_MS}ms`]);
     const closed = await forEach(session, roles, 'ALTER ROLE %I NOLOGIN PASSWORD NULL');
     failpoint('postgres.many_closed');
-    const sessions = await endAllSessions(account, session, closed);
+    const { cut: sessions, quiet } = await endAllSessions(account, session, closed);
     failpoint('postgres.many_sessions_ended');
-    const dropped = sessions ? await dropAll(session, closed) : [];
+    const dropped = await dropAll(session, quiet);
     failpoint('postgres.many_dropped');
     for (const { grantId, name, oid } of dropped) {
-      const cut = sessions?.get(oid)?.size ?? 0;
+      const cut = sessions.get(oid)?.size ?? 0;
       const steps = [`one of ${grants.length} that ended together`, 'closed the login'];
       if (cut > 0) steps.push(`ended ${cut} session${cut === 1 ? '' : 's'}`);
       ended.set(grantId, { steps: [...steps, `dropped the role ${escapeIdentifier(name)}`], leftovers: [] });
@@ -103,33 +103,38 @@ async function forEach(session: Session, roles: readonly Role[], statement: stri
   return roles.filter(({ name }) => names.has(name));
 }
 
-type Cut = ReadonlyMap<number, ReadonlySet<number>>;
-
-/**
- * Ends the sessions of roles that nobody can log in as any more, and waits until none of them is left and nobody hides:
- * whose a hidden session is only shows when each role is looked at by itself.
- *
- * @returns by role, the processes that were ended; nothing when it did not come to that
- */
-async function endAllSessions(account: Account, session: Session, roles: readonly Role[]): Promise<Cut | undefined> {
-  const cut = new Map<number, Set<number>>();
-  const isQuiet = async (): Promise<boolean> => {
-    // In this order: what stops hiding between the two looks is seen by the second.
-    const starting = await startingLogins(session);
-    const isNobodyThere = await endVisibleOf(session, roles, cut);
-    return isNobodyThere && (await hiddenAmong(session, starting)).length === 0;
-  };
-  try {
-    await account.budget.until(isQuiet, QUIET_MS, 'sessions_still_live');
-    return cut;
-  } catch (error) {
-    if (error instanceof TargetUnavailable || sqlState(error) !== undefined) return undefined;
-    throw error;
-  }
+interface Quiet {
+  /** By role, the processes that were told to end. */
+  readonly cut: ReadonlyMap<number, ReadonlySet<number>>;
+  /** The roles that have no session. None of them while somebody hides: whose such a session is does not show. */
+  readonly quiet: Role[];
 }
 
-/** @param cut gets the processes that were told to end. @returns whether there was none */
-async function endVisibleOf(session: Session, roles: readonly Role[], cut: Map<number, Set<number>>): Promise<boolean> {
+/** Ends the sessions of roles that nobody can log in as any more, and waits a little until none is left and nobody hides. */
+async function endAllSessions(account: Account, session: Session, roles: readonly Role[]): Promise<Quiet> {
+  const cut = new Map<number, Set<number>>();
+  let quiet: Role[] = [];
+  const isQuiet = async (): Promise<boolean> => {
+    quiet = [];
+    // In this order: what stops hiding between the two looks is seen by the second.
+    const starting = await startingLogins(session);
+    const busy = await endVisibleOf(session, roles, cut);
+    const hidden = await hiddenAmong(session, starting);
+    if (hidden.length === 0) quiet = roles.filter(({ oid }) => !busy.has(oid));
+    return quiet.length === roles.length;
+  };
+  await account.budget.until(isQuiet, QUIET_MS, 'sessions_still_live').catch((error: unknown) => {
+    if (!(error instanceof TargetUnavailable)) throw error;
+  });
+  return { cut, quiet };
+}
+
+/** @param cut gets the processes that were told to end. @returns the roles that had a session */
+async function endVisibleOf(
+  session: Session,
+  roles: readonly Role[],
+  cut: Map<number, Set<number>>,
+): Promise<ReadonlySet<number>> {
   const live = await session.query<{ pid: number; role: number }>(
     'SELECT pid, usesysid AS role FROM pg_stat_activity WHERE usesysid = ANY($1)',
     [roles.map(({ oid }) => oid)],
@@ -137,12 +142,20 @@ async function endVisibleOf(session: Session, roles: readonly Role[], cut: Map<n
   for (const role of roles) {
     const pids = live.filter((each) => each.role === role.oid).map(({ pid }) => pid);
     if (pids.length === 0) continue;
-    const before = cut.get(role.oid);
-    if (!before) await join(session, role);
-    await session.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [pids]);
-    cut.set(role.oid, new Set([...(before ?? []), ...pids]));
+    await tellThem(session, role, pids);
+    cut.set(role.oid, new Set([...(cut.get(role.oid) ?? []), ...pids]));
   }
-  return live.length === 0;
+  return new Set(live.map(({ role }) => role));
+}
+
+/** Only a member may; where we cannot become one, this role is left out. */
+async function tellThem(session: Session, role: Role, pids: readonly number[]): Promise<void> {
+  try {
+    await join(session, role);
+    await session.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [pids]);
+  } catch (error) {
+    if (sqlState(error) === undefined) throw error;
+  }
 }
 
 /** All in one transaction, which is undone when one of their sessions turns up in that very moment. */

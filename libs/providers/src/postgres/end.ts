@@ -8,7 +8,7 @@ import type { Ending } from './ending';
 import { join, revokeMemberships } from './memberships';
 import { isConcurrentChange, SQLSTATE, sqlState } from './postgres.errors';
 import type { Session } from './session';
-import { endHiddenSessions, endSessions } from './sessions';
+import { endHiddenSessions, endSessions, tellSessions } from './sessions';
 import { tidyObjects } from './tidy-objects';
 import { majorOf } from './versions';
 
@@ -28,7 +28,7 @@ export async function end(account: Account, grant: GrantRef): Promise<Ended> {
       const found = await findRole(session, objectName(grant));
       if (!found) return { steps, leftovers: [] };
       try {
-        const leftovers = await endRole({ account, session, grant, steps, ...found });
+        const leftovers = await endRole({ account, session, grant, steps, cut: new Set(), ...found });
         // What could not be tidied may have been: another ender was faster.
         if (leftovers.length === 0 || (await findRole(session, objectName(grant)))) return { steps, leftovers };
       } catch (error) {
@@ -76,12 +76,13 @@ async function endRole(ending: Ending): Promise<Leftover[]> {
 /**
  * What can be taken away is, whatever of it does not go through: who has joined the role may end what holds its row, and the
  * door is closed without that too; somebody else may hold the row for hours, and sessions and memberships end all the same.
+ * Memberships go before anybody waits for a session: one in the midst of a long computation hears nothing until it is over.
  */
 async function takePowerAway(ending: Ending): Promise<void> {
   const failures: unknown[] = [];
-  for (const step of [joinRole, closeLogin, revokeMemberships, endSessions]) {
-    // With the door closed by somebody who is in, the rest is done in its turn, round by round.
-    if (step === revokeMemberships && failures.length === 0) return;
+  for (const step of [joinRole, closeLogin, tellSessions, revokeMemberships, endSessions]) {
+    // Sessions are ended in their turn, round by round, where nothing else is in the way.
+    if (step === endSessions && failures.length === 0) return;
     await step(ending).catch((error: unknown) => failures.push(error));
   }
   throw failures[0];

@@ -19,4 +19,6 @@ export interface Ending {
   readonly grant: GrantRef;
   readonly role: Doomed;
   readonly steps: string[];
+  /** The processes that were told to end, until it is said that they have. */
+  readonly cut: Set<number>;
 }

@@ -189,6 +189,32 @@ describeOnPostgres('a hostile holder', (binaries) => {
     await leave(session, dba);
   });
 
+  it('loses its power at once also while a session of it hears nothing, in the midst of a long computation', async () => {
+    const { grant, credential, session } = await stage.begin();
+    await session.query('CREATE VIEW through_it AS SELECT * FROM orders; GRANT SELECT ON through_it TO PUBLIC');
+    const stranger = await stage.aStranger();
+    expect(await stranger.ask('SELECT count(*)::int FROM through_it')).toEqual([10]);
+    // One expression: nothing is looked at between its terms.
+    const terms = Array.from({ length: 150 }, (_, n) => `x * x > ${n}`).join(' AND ');
+    const computing = session
+      .query(`SELECT ${terms} FROM (SELECT repeat('9', 65000)::numeric AS x OFFSET 0) AS it`)
+      .catch(() => undefined);
+    const ending = stage.end(grant);
+    const isRefused = () =>
+      stranger.ask('SELECT count(*)::int FROM through_it').then(
+        () => false,
+        (error: Error) => error.message.includes('permission denied for table orders'),
+      );
+    await expect.poll(isRefused, { timeout: 2_500, interval: 50 }).toBe(true);
+    const live = `SELECT FROM pg_stat_activity WHERE usename = '${objectName(grant)}'`;
+    expect(await target.sql(live)).toHaveLength(1);
+    await ending.catch(() => undefined);
+    await computing;
+    expect((await stage.end(grant)).leftovers).toEqual([]);
+    expect(await stage.verdict(grant, credential)).toBe('ended');
+    await leave(session);
+  }, 60_000);
+
   it('catches sessions that are opened during the end', async () => {
     const { order, session, credential } = await stage.begin();
     const opened: pg.Client[] = [session];

@@ -6,8 +6,13 @@ import type { Session } from './session';
 const GONE_MS = 10_000;
 
 /** Ends the sessions of the role that the server shows, and returns when none is left. */
-export async function endSessions(ending: Ending): Promise<void> {
-  await untilNoneLeft(ending, (ended) => endVisible(ending, ended));
+export function endSessions(ending: Ending): Promise<void> {
+  return untilNoneLeft(ending, () => endVisible(ending));
+}
+
+/** Tells them to end, and waits for none: one in the midst of a long computation hears it when that is over. */
+export async function tellSessions(ending: Ending): Promise<void> {
+  await endVisible(ending);
 }
 
 /**
@@ -18,32 +23,29 @@ export async function endSessions(ending: Ending): Promise<void> {
  * To be called when the role has no membership any more: then it has power over its own sessions only.
  */
 export async function endHiddenSessions(ending: Ending): Promise<void> {
-  await untilNoneLeft(ending, async (ended) => {
+  await untilNoneLeft(ending, async () => {
     // In this order: what stops hiding between the two looks is seen by the second.
     const starting = await startingLogins(ending.session);
-    const visible = await endVisible(ending, ended);
+    const visible = await endVisible(ending);
     const hidden = await endHidden(ending, starting);
-    for (const pid of hidden) ended.add(pid);
+    for (const pid of hidden) ending.cut.add(pid);
     return visible && hidden.length === 0;
   });
 }
 
-async function untilNoneLeft(
-  { account, steps }: Ending,
-  look: (ended: Set<number>) => Promise<boolean>,
-): Promise<void> {
-  const ended = new Set<number>();
-  await account.budget.until(() => look(ended), GONE_MS, 'sessions_still_live');
-  if (ended.size > 0) steps.push(`ended ${ended.size} session${ended.size === 1 ? '' : 's'}`);
+async function untilNoneLeft({ account, cut, steps }: Ending, look: () => Promise<boolean>): Promise<void> {
+  await account.budget.until(look, GONE_MS, 'sessions_still_live');
+  if (cut.size > 0) steps.push(`ended ${cut.size} session${cut.size === 1 ? '' : 's'}`);
+  cut.clear();
 }
 
-/** @param ended gets the processes that were told to end. @returns whether there was none */
-export async function endVisible({ session, role }: Ending, ended: Set<number>): Promise<boolean> {
+/** @returns whether there was none */
+export async function endVisible({ session, role, cut }: Ending): Promise<boolean> {
   const rows = await session.query<{ pid: number }>(
     'SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = $1',
     [role.oid],
   );
-  for (const { pid } of rows) ended.add(pid);
+  for (const { pid } of rows) cut.add(pid);
   return rows.length === 0;
 }
 
