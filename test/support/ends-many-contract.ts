@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AppError, type Secret } from '@app/kernel';
 import type { Credential, EndsMany, GrantRef, Provider } from '@app/providers';
-import type { ContractSubject } from './provider-contract';
+import type { ContractSubject } from './contract-subject';
 
 const INSTALLATION = '5eedc0de';
 const MOST_STEPS = 100;
@@ -24,7 +24,13 @@ export function describeEndsManyContract(name: string, start: () => Promise<Many
 
     const issue = async (grant = aGrant(), fence = async (): Promise<void> => undefined) => {
       const endsAt = new Date((await subject.now()).getTime() + 3_600_000);
-      const issued = await provider.issue(subject.target, { grant, entitlement: subject.entitlement, endsAt, fence });
+      const issued = await provider.issue(subject.target, {
+        grant,
+        entitlement: subject.entitlement,
+        endsAt,
+        now: subject.clock,
+        fence,
+      });
       return { grant, ...issued };
     };
     const works = (credential: Secret<Credential>): Promise<boolean> =>

@@ -72,13 +72,14 @@ export class FakeTarget extends Provider {
     const { right } = entitlement.parse(order.entitlement.config);
     return this.#call('issue', target, name, async (system, step) => {
       await step();
-      await order.fence();
+      await order.fence(serverOf(target));
       await step();
       system.cutOffStarts(name, step.call);
       if (!system.rights.has(right)) throw new TargetInvalid('no_such_right', undefined, { right });
-      if (order.endsAt <= this.#now()) throw new TargetInvalid('deadline_has_passed');
+      const endsAt = this.#onOurClock(order);
+      if (endsAt <= this.#now()) throw new TargetInvalid('deadline_has_passed');
       const password = randomBytes(18).toString('base64url');
-      await step(() => system.put(name, { password, right, endsAt: order.endsAt }));
+      await step(() => system.put(name, { password, right, endsAt }));
       await step(() => system.login(name, password).leave());
       if (await step(() => letsIn(system, name, new Secret('wrong')))) throw new TargetInvalid('asks_for_no_password');
       const credential: Credential = {
@@ -87,7 +88,7 @@ export class FakeTarget extends Provider {
       };
       return {
         credential: new Secret(credential),
-        receipt: { account: name, right, endsAt: order.endsAt.toISOString(), server: serverOf(target) },
+        receipt: { account: name, right, endsAt: endsAt.toISOString(), server: serverOf(target) },
       };
     });
   }
@@ -148,6 +149,11 @@ export class FakeTarget extends Provider {
       const message = error instanceof Error ? error.message : String(error);
       return { ok: false, findings: [{ kind: 'wrong', message }] };
     }
+  }
+
+  #onOurClock({ endsAt, now }: IssueOrder): Date {
+    const offset = this.#now().getTime() - now().getTime();
+    return new Date(endsAt.getTime() + (Math.abs(offset) < 1_000 ? 0 : offset));
   }
 
   /** One call over one line: each step is a message there and back, in which everything may happen. */

@@ -145,7 +145,7 @@ export async function aHouse(
     const onCall = (call: ProviderCall) => void calls.push(call);
     const work = new Work(worker, ops, reach, { onCall, withinMs: callMs });
     const warrants = new Warrants(new Judge(new PoliciesService(clock), commitments, clock));
-    const activation = new Activation(work, warrants, { readable: sealer, proof });
+    const activation = new Activation(work, warrants, { readable: sealer, proof }, () => clock.now());
     const reevaluation = new Reevaluation(work, warrants);
     const options = {
       stuckAfterSeconds: 1,

@@ -117,5 +117,5 @@ export const aGrant = (installation = '5eedc0de'): GrantRef => ({ installation, 
 /** An order for a grant that lives an hour, whose fence always lets through, unless told otherwise. */
 export function anOrder(entitlement: EntitlementConfig, order: Partial<IssueOrder> = {}): IssueOrder {
   const endsAt = new Date(Date.now() + 3_600_000);
-  return { grant: aGrant(), entitlement, endsAt, fence: async () => undefined, ...order };
+  return { grant: aGrant(), entitlement, endsAt, now: () => new Date(), fence: async () => undefined, ...order };
 }

@@ -2,38 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AppError, type Secret } from '@app/kernel';
-import type { Credential, EntitlementConfig, GrantRef, IssueOrder, Provider, TargetAccess } from '@app/providers';
+import type { Credential, GrantRef, IssueOrder, Provider } from '@app/providers';
 import { waitFor } from '../../scripts/waiting';
-
-/** Recorded use of a credential. */
-export interface LiveUse {
-  /** Whether the target still serves it. */
-  isAlive(): Promise<boolean>;
-}
-
-/** A provider and a target to try it on. */
-export interface ContractSubject {
-  readonly provider: Provider;
-  readonly target: TargetAccess;
-  readonly entitlement: EntitlementConfig;
-  /** The same target, with a password of ours that is wrong. */
-  readonly refused: TargetAccess;
-  /** A target at which nobody answers. */
-  readonly unreachable: TargetAccess;
-  /** A target at which any password opens, and what to ask for there. */
-  readonly trusting: { readonly target: TargetAccess; readonly entitlement: EntitlementConfig };
-  /** The same target for one call, over a line that breaks after so many steps: the last one arrives, its answer does not. */
-  interrupted(steps: number): Promise<TargetAccess>;
-  /** Logs in with what was handed over. @throws when the target refuses */
-  use(credential: Secret<Credential>): Promise<LiveUse>;
-  /** The target's own time. */
-  now(): Promise<Date>;
-  /** Returns when the target's own time is past the instant. */
-  reach(instant: Date): Promise<void>;
-  /** Secrets of the target itself. */
-  readonly secrets: readonly string[];
-  close(): Promise<void>;
-}
+import type { ContractSubject } from './contract-subject';
 
 const INSTALLATION = '5eedc0de';
 const OTHER_INSTALLATION = '0ddba115';
@@ -56,6 +27,7 @@ export function describeProviderContract(name: string, start: () => Promise<Cont
       grant: aGrant(),
       entitlement: subject.entitlement,
       endsAt: new Date((await subject.now()).getTime() + 3_600_000),
+      now: subject.clock,
       fence: async () => undefined,
       ...order,
     });
@@ -93,6 +65,16 @@ export function describeProviderContract(name: string, start: () => Promise<Cont
       await subject.reach(soon);
       expect(await works(extended.credential)).toBe(true);
       expect(await works(shortened.credential)).toBe(provider.ending.enforcedBy === 'curfew');
+    });
+
+    it("issue: the deadline is written on the target's clock", async () => {
+      const hour = 3_600_000;
+      const soon = (): Date => new Date(subject.clock().getTime() - hour + 2_000);
+      const now = (): Date => new Date(subject.clock().getTime() - hour);
+      const { credential } = await provider.issue(subject.target, await anOrder({ endsAt: soon(), now }));
+      expect(await works(credential)).toBe(true);
+      await subject.reach(new Date((await subject.now()).getTime() + 2_000));
+      expect(await works(credential)).toBe(provider.ending.enforcedBy === 'curfew');
     });
 
     it('issue: a target that lets in whoever has a wrong password is refused as invalid', async () => {

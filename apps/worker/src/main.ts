@@ -64,7 +64,7 @@ await starting('worker', async () => {
   const reconciler = new Reconciler(
     work,
     {
-      activation: new Activation(work, warrants, { readable: sealer, proof: proofSealer }),
+      activation: new Activation(work, warrants, { readable: sealer, proof: proofSealer }, () => clock.now()),
       ending: new Ending(work, grounds),
       massEnding: new MassEnding(work, grounds),
       reevaluation: new Reevaluation(work, warrants),

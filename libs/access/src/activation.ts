@@ -9,8 +9,17 @@ import { Grant } from './grant.entity';
 import { grantMachine } from './grant.machine';
 import { endGrant } from './grants.service';
 import { NO_LONGER_ALLOWED } from './reevaluation';
+import { AnotherServer } from './proof-grounds';
+import { Target } from './target.entity';
 import { Warrants } from './warrants';
 import { Work } from './work';
+
+/** The target is being changed at this moment: it is looked at again. */
+class ScopeMoved extends AppError {
+  constructor() {
+    super({ kind: 'conflict', code: 'access.scope_moved', message: 'the target was changed while it was read' });
+  }
+}
 
 /** The two keys a credential is sealed with: one that the api has too, and one that only the prover has. */
 export interface CredentialSealers {
@@ -24,6 +33,8 @@ export class Activation {
     private readonly work: Work,
     private readonly warrants: Warrants,
     private readonly sealers: CredentialSealers,
+    /** The database's time. */
+    private readonly now: () => Date,
   ) {}
 
   async attempt(operation: Operation, grant: Grant): Promise<void> {
@@ -90,13 +101,34 @@ export class Activation {
   }
 
   async #issue(operation: Operation, grant: Grant): Promise<Issued> {
-    const { name, provider, access, entitlement } = await this.work.reach.target(grant);
+    const { name, provider, access, entitlement, revision } = await this.work.reach.target(grant);
+    await this.#assertApproved(grant, revision);
     const ref = await this.work.reach.ref(grant.id);
-    const fence = () => this.work.operations.renew(operation);
+    const { now } = this;
+    const fence = async (server?: string): Promise<void> => {
+      await this.work.operations.renew(operation);
+      if (server !== undefined) await this.#assertThere(grant, server);
+    };
     const step = grant.state === 'active' ? 'replace' : 'issue';
     return this.work.speak(operation, { name, step }, () =>
-      provider.issue(access, { grant: ref, entitlement, endsAt: grant.endsAt, fence }),
+      provider.issue(access, { grant: ref, entitlement, endsAt: grant.endsAt, now, fence }),
     );
+  }
+
+  /** What was just read, and will run, is what was approved: a change in between is seen by the revision. */
+  async #assertApproved(grant: Grant, revision: number): Promise<void> {
+    const isChanged = await this.#isChanged(grant);
+    const target = await this.work.database.manager.findOneByOrFail(Target, { id: grant.targetId });
+    if (isChanged || target.revision !== revision) throw new ScopeMoved();
+  }
+
+  /** Where an attempt was, its answer may have been lost: the next one goes nowhere else, and the end is proven there. */
+  async #assertThere(grant: Grant, server: string): Promise<void> {
+    const [, affected] = await this.work.database.query<[unknown[], number]>(
+      'UPDATE grants SET made_on = $2 WHERE id = $1 AND (made_on IS NULL OR made_on = $2)',
+      [grant.id, server],
+    );
+    if (affected !== 1) throw new AnotherServer();
   }
 
   #activate(operation: Operation, grant: Grant, issued: Issued): Promise<void> {

@@ -60,6 +60,12 @@ export class Ending {
     );
     failpoint('tidying.ended');
     if (leftovers.length > 0) throw new LeftoversRemain(leftovers.length);
+    // Nothing is left: there, or where the target leads to by now?
+    const proof = await this.work.speak(operation, { name, step: 'prove', outcome: ({ verdict }) => verdict }, () =>
+      provider.prove(access, ref),
+    );
+    const objection = objectionTo(proof, await this.#ground(grant.id));
+    if (objection) throw objection;
     await this.work.commit(operation, async (tx) => {
       await Operations.finish(tx, operation);
       await tx.insert(Evidence, { grantId: grant.id, kind: 'tidy', body: { steps } });

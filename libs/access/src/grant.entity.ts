@@ -43,6 +43,10 @@ export class Grant {
   @Column('timestamptz', { name: 'activated_at', nullable: true })
   activatedAt!: Date | null;
 
+  /** The server on which it is made, as that server says it is; nothing before anybody was there, or where it does not say. */
+  @Column('text', { name: 'made_on', nullable: true })
+  madeOn!: string | null;
+
   /** When its end was decided. */
   @Column('timestamptz', { name: 'ending_at', nullable: true })
   endingAt!: Date | null;

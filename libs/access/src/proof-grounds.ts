@@ -59,12 +59,11 @@ export class ProofGrounds {
     const rows = await this.database.query<
       { id: string; version: number | null; sealed: Buffer | null; server: string | null }[]
     >(
-      `SELECT asked.id, newest.version, newest.sealed, made.server FROM unnest($1::uuid[]) AS asked (id)
+      `SELECT asked.id, newest.version, newest.sealed, made.made_on AS server FROM unnest($1::uuid[]) AS asked (id)
        LEFT JOIN LATERAL (SELECT version, proof_sealed AS sealed FROM credentials WHERE grant_id = asked.id
          AND ($2 OR EXISTS (SELECT FROM credentials c WHERE c.grant_id = asked.id AND c.picked_up_at IS NOT NULL))
          ORDER BY version DESC LIMIT 1) AS newest ON true
-       LEFT JOIN LATERAL (SELECT body ->> 'server' AS server FROM evidence WHERE grant_id = asked.id AND kind = 'issue'
-         ORDER BY evidence.id DESC LIMIT 1) AS made ON true`,
+       JOIN grants made ON made.id = asked.id`,
       [grantIds, copies === 'held'],
     );
     const grounds = rows.map(async ({ id, version, sealed, server }): Promise<[string, Ground]> => {

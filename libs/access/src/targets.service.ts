@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Not, type EntityManager } from 'typeorm';
+import { type EntityManager } from 'typeorm';
 import { Clock, Secret } from '@app/kernel';
 import { currentCorrelation, Operations, SealBroken, Sealer, type Transaction } from '@app/platform';
 import { ProviderRegistry, type CheckReport } from '@app/providers';
@@ -7,7 +7,6 @@ import { NotPermitted, TargetExists, TargetInUse } from './access.errors';
 import { administeredTarget, thereIs } from './administered';
 import { withEntitlements } from './asked';
 import type { Asker } from './facts';
-import { Grant } from './grant.entity';
 import { Judge } from './judge';
 import { digest } from './scope';
 import { InvalidTargetFile, parseTargetFile, type ParsedTarget } from './target-file';
@@ -105,7 +104,12 @@ export class TargetsService {
     const { kind, connection } = target;
     const stays = digest({ kind, connection }).equals(digest({ kind: parsed.kind, connection: parsed.connection }));
     if (stays || moved) return;
-    const live = await tx.countBy(Grant, { targetId: target.id, state: Not('ended') });
+    // What could not be tidied away is there still, and is looked for there.
+    const [row] = await tx.query<{ live: number }[]>(
+      `SELECT count(*)::int AS live FROM grants WHERE target_id = $1 AND (state <> 'ended' OR leftovers <> '[]')`,
+      [target.id],
+    );
+    const live = row?.live ?? 0;
     if (live > 0) throw new TargetInUse(live);
   }
 

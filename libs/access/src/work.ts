@@ -43,6 +43,8 @@ export interface WorkCalls {
 /** A target as its provider takes it. */
 export interface Connected {
   readonly name: string;
+  /** Grows with each change of the target. */
+  readonly revision: number;
   readonly provider: Provider;
   readonly access: TargetAccess;
 }
@@ -71,6 +73,7 @@ export class Reach {
     const provider = this.providers.get(target.kind);
     return {
       name: target.name,
+      revision: target.revision,
       provider,
       access: {
         connection: provider.connection.parse(target.connection),

@@ -24,6 +24,7 @@ async function start(): Promise<ManySubject> {
       const session = provider.system().login(username ?? '', password ?? '');
       return { isAlive: async () => session.isAlive() };
     },
+    clock: now,
     now: async () => now(),
     reach: async (instant) => {
       ahead = instant.getTime() + 1 - Date.UTC(2030, 0, 1);

@@ -27,14 +27,18 @@ export interface EntitlementConfig {
  * Says that the caller still holds the lease on its work, and throws when it does not. A provider calls it after it has
  * opened its (named) connection and before it changes anything: whoever took the lease over cuts such connections first,
  * so that a worker which slept meanwhile finds that it cannot change anything any more.
+ *
+ * @param server what the target says it is, where it can: the caller throws when that is not where the grant was begun
  */
-export type Fence = () => Promise<void>;
+export type Fence = (server?: string) => Promise<void>;
 
 export interface IssueOrder {
   readonly grant: GrantRef;
   readonly entitlement: EntitlementConfig;
-  /** The deadline, the same instant on both sides. */
+  /** The deadline, on the database's clock. A target whose clock is off by a second or more is told it on its own. */
   readonly endsAt: Date;
+  /** The database's time. */
+  readonly now: () => Date;
   readonly fence: Fence;
 }
 
@@ -122,6 +126,7 @@ export interface EndingTraits {
  * - issue: called twice, it leaves one working credential
  * - issue: the credential works when it returns, and the target ends it at the deadline by itself where it can
  * - issue: called again with another deadline, only that one counts
+ * - issue: the deadline is written on the target's clock
  * - issue: a target that lets in whoever has a wrong password is refused as invalid
  * - issue: nothing is made when the fence refuses
  * - issue: called again after a crash at any step, it leaves one working credential

@@ -16,14 +16,20 @@ import { majorOf, refusalOf, SAFE_CREATEROLE } from './versions';
 interface Wanted {
   readonly name: string;
   readonly endsAt: Date;
+  readonly now: () => Date;
   readonly entitlement: PostgresEntitlement;
   readonly verifier: string;
 }
+
+/** Below that, our question on its way and the clocks' own jitter are all that is seen. */
+const CLOCK_OFF_MS = 1_000;
 
 /** What the server says before anything is changed. */
 interface Ground {
   readonly version: number;
   readonly clock: string;
+  /** The deadline on the server's own clock. */
+  readonly validUntil: Date;
   readonly late: boolean;
   readonly exists: boolean;
   readonly group: boolean;
@@ -37,13 +43,14 @@ export async function issue(account: Account, order: IssueOrder): Promise<Issued
   const wanted: Wanted = {
     name,
     endsAt: order.endsAt,
+    now: order.now,
     entitlement,
     verifier: await scramVerifier(new Secret(password)),
   };
   const ground = await account.with(connectionNames.start(order.grant), async (session) => {
-    await order.fence();
-    await cutOffStarts(session, account.budget, order.grant);
     const server = await serverIdentity(session);
+    await order.fence(server);
+    await cutOffStarts(session, account.budget, order.grant);
     return { server, ...(await session.transaction(() => make(account, session, wanted))) };
   });
   failpoint('postgres.role_committed');
@@ -59,22 +66,26 @@ async function make(account: Account, session: Session, wanted: Wanted): Promise
   const ground = await survey(session, wanted);
   const major = majorOf(ground.version);
   await refuseUnsafe(account, session, { major, ground, entitlement });
-  await session.query(roleStatement(wanted, ground.exists));
+  await session.query(roleStatement(wanted, ground));
   const options = major >= SAFE_CREATEROLE ? ' WITH INHERIT TRUE, SET FALSE' : '';
   await session.query(`GRANT ${escapeIdentifier(entitlement.groupRole)} TO ${escapeIdentifier(name)}${options}`);
   failpoint('postgres.role_made');
   return ground;
 }
 
-function survey(session: Session, { name, endsAt, entitlement }: Wanted): Promise<Ground> {
-  return session.one<Ground>(
+async function survey(session: Session, { name, endsAt, now, entitlement }: Wanted): Promise<Ground> {
+  const before = now().getTime();
+  const seen = await session.one<Omit<Ground, 'validUntil' | 'late'>>(
     `SELECT current_setting('server_version_num')::int AS version,
             to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS clock,
-            $2::timestamptz <= clock_timestamp() AS late,
             EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS exists,
-            EXISTS (SELECT FROM pg_roles WHERE rolname = $3) AS "group"`,
-    [name, endsAt.toISOString(), entitlement.groupRole],
+            EXISTS (SELECT FROM pg_roles WHERE rolname = $2) AS "group"`,
+    [name, entitlement.groupRole],
   );
+  const clock = Date.parse(seen.clock);
+  const offset = clock - (before + now().getTime()) / 2;
+  const validUntil = new Date(endsAt.getTime() + (Math.abs(offset) < CLOCK_OFF_MS ? 0 : Math.round(offset)));
+  return { ...seen, validUntil, late: validUntil.getTime() <= clock };
 }
 
 interface Circumstances {
@@ -99,11 +110,11 @@ async function refuseUnsafe(
 }
 
 // The verifier stands in for the password, and is made of characters that need no escaping; it is escaped all the same.
-function roleStatement({ name, endsAt, entitlement, verifier }: Wanted, exists: boolean): string {
+function roleStatement({ name, entitlement, verifier }: Wanted, { exists, validUntil }: Ground): string {
   const role = escapeIdentifier(name);
   const settings =
     `LOGIN CONNECTION LIMIT ${entitlement.connectionLimit} PASSWORD ${escapeLiteral(verifier)} ` +
-    `VALID UNTIL ${escapeLiteral(endsAt.toISOString())}`;
+    `VALID UNTIL ${escapeLiteral(validUntil.toISOString())}`;
   if (exists) return `ALTER ROLE ${role} ${settings}`;
   return `CREATE ROLE ${role} NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT ${settings}`;
 }
@@ -136,7 +147,7 @@ function notTested({ verdict, words, error }: LoginAnswer, { database }: { datab
 }
 
 function receiptOf(
-  { name, endsAt, entitlement }: Wanted,
+  { name, entitlement }: Wanted,
   ground: Ground & { server: string },
   tested: LoginTest,
 ): Issued['receipt'] {
@@ -144,7 +155,7 @@ function receiptOf(
     role: name,
     groupRole: entitlement.groupRole,
     database: entitlement.database,
-    validUntil: endsAt.toISOString(),
+    validUntil: ground.validUntil.toISOString(),
     connectionLimit: String(entitlement.connectionLimit),
     server: ground.server,
     targetClock: ground.clock,

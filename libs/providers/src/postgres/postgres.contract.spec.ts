@@ -48,6 +48,7 @@ async function start(binaries?: string): Promise<ManySubject> {
           ),
       };
     },
+    clock: () => new Date(),
     now,
     reach: async (instant) => {
       await waitFor(async () => (await now()) > instant || undefined, 10_000);
