@@ -69,6 +69,7 @@ describe.each(BACKENDS.filter((backend) => WANTED.includes(backend)))('endings, 
       numbers: { ...numbers },
       met: numbers.p99 <= 20,
     });
+    expect(late.length).toBe(ROUNDS * 2_000);
   });
 
   it('decides what ends in one instant', async () => {
@@ -86,6 +87,7 @@ describe.each(BACKENDS.filter((backend) => WANTED.includes(backend)))('endings, 
       numbers: { ...numbers },
       met: numbers.p99 <= 250 && numbers.max <= 1_000,
     });
+    expect(late.length).toBe(ROUNDS * 5_000);
   });
 
   it('takes effect at PostgreSQL here and there', async () => {
@@ -107,6 +109,7 @@ describe.each(BACKENDS.filter((backend) => WANTED.includes(backend)))('endings, 
       numbers: { ...numbers, sessions: cut.length },
       met: numbers.p50 <= 15 && numbers.p99 <= 50,
     });
+    expect(shut.length).toBe(ROUNDS * 1_600);
   });
 
   it('takes effect at PostgreSQL in one instant', async () => {
@@ -127,5 +130,6 @@ describe.each(BACKENDS.filter((backend) => WANTED.includes(backend)))('endings, 
       numbers: { shut: shut.max, proven: ended.max },
       met: shut.max <= 2_000 && ended.max <= 10_000,
     });
+    expect(rounds.length).toBe(ROUNDS);
   });
 });
