@@ -15,6 +15,9 @@ export class SlowLine {
   /** Connections are taken, and nothing is answered. */
   dead = false;
 
+  /** The line breaks once after so many messages of its clients: the last one arrives, and its answer does not. */
+  breaksAfter: number | undefined;
+
   private constructor(to: { host: string; port: number }) {
     this.#server = createServer((client) => this.#join(client, connect(to.port, to.host)));
   }
@@ -57,6 +60,12 @@ export class SlowLine {
     let isIn = false;
     client.on('data', (chunk) => {
       isIn ||= STATEMENTS.includes(chunk[0]!);
+      if (this.breaksAfter !== undefined && chunk[0] !== TERMINATE && this.breaksAfter-- === 0) {
+        this.breaksAfter = undefined;
+        client.destroy();
+        server.removeAllListeners('close').end(chunk);
+        return;
+      }
       // A goodbye is heard at once.
       if (chunk[0] === TERMINATE || !this.dead) server.write(chunk);
     });
@@ -70,7 +79,7 @@ export class SlowLine {
           () => undefined,
         );
     });
-    client.on('close', () => server.destroy());
+    client.on('close', () => server.destroySoon());
     server.on('close', () => client.destroy());
   }
 }

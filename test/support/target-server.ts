@@ -126,6 +126,15 @@ export class TargetServer {
     await this.#launch();
   }
 
+  /** Stops it, and leaves what it holds. Whoever is in is cut off. */
+  down(): Promise<void> {
+    return this.#end('SIGINT');
+  }
+
+  up(): Promise<void> {
+    return this.#launch();
+  }
+
   async stop(): Promise<void> {
     await this.#end('SIGQUIT');
     rmSync(this.#folder, { recursive: true, force: true });

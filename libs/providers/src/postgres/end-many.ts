@@ -4,6 +4,7 @@ import { objectName, type Ended, type GrantRef } from '../provider';
 import { TargetUnavailable } from '../provider.errors';
 import { connectionNames, type Account } from './account';
 import type { Doomed } from './ending';
+import { rolesMarked } from './marks';
 import { join } from './memberships';
 import { sqlState } from './postgres.errors';
 import type { Session } from './session';
@@ -26,9 +27,8 @@ export async function endMany(account: Account, grants: readonly GrantRef[]): Pr
   return account.with(connectionNames.endMany(grants), async (session) => {
     const ended = new Map<string, Ended>();
     const settled = await notBeingMade(session, grants);
-    const roles = await rolesOf(session, settled);
-    const there = new Set(roles.map(({ grantId }) => grantId));
-    for (const { grantId } of settled) if (!there.has(grantId)) ended.set(grantId, { steps: [], leftovers: [] });
+    const { roles, absent } = await rolesOf(session, settled);
+    for (const { grantId } of absent) ended.set(grantId, { steps: [], leftovers: [] });
 
     await session.query(`SELECT set_config('lock_timeout', $1, false)`, [`${LOCK_MS}ms`]);
     const closed = await forEach(session, roles, 'ALTER ROLE %I NOLOGIN PASSWORD NULL');
@@ -57,19 +57,29 @@ async function notBeingMade(session: Session, grants: readonly GrantRef[]): Prom
   return grants.filter((grant) => !making.has(connectionNames.start(grant)));
 }
 
-/** In the order of their names: of two that end the same ones, the second waits for the first and for nothing else. */
-async function rolesOf(session: Session, grants: readonly GrantRef[]): Promise<Role[]> {
-  const byName = new Map(grants.map((grant) => [objectName(grant), grant.grantId]));
-  const rows = await session.query<{ name: string; oid: number; version: number }>(
-    `SELECT rolname AS name, oid, current_setting('server_version_num')::int AS version
-       FROM pg_roles WHERE rolname = ANY($1) ORDER BY rolname`,
-    [[...byName.keys()]],
+/**
+ * Those of which there is one role, under the name that it was given; who has another one by now is left to `end`.
+ *
+ * In the order of their names: of two that end the same ones, the second waits for the first and for nothing else.
+ */
+async function rolesOf(session: Session, grants: readonly GrantRef[]): Promise<{ roles: Role[]; absent: GrantRef[] }> {
+  const rows = await session.query<{ mark: string; name: string; oid: number; version: number }>(
+    `SELECT mark, name, oid, current_setting('server_version_num')::int AS version
+       FROM (${rolesMarked('$1::text[]')}) AS marked ORDER BY name`,
+    [grants.map(objectName)],
   );
-  return rows.map(({ version, ...role }) => ({
-    ...role,
-    major: majorOf(version),
-    grantId: byName.get(role.name) ?? '',
-  }));
+  const byMark = Map.groupBy(rows, ({ mark }) => mark);
+  const grantIds = new Map(grants.map((grant) => [objectName(grant), grant.grantId]));
+  const plain = rows.filter(({ mark, name }) => mark === name && byMark.get(mark)?.length === 1);
+  return {
+    roles: plain.map(({ name, oid, version }) => ({
+      name,
+      oid,
+      major: majorOf(version),
+      grantId: grantIds.get(name) ?? '',
+    })),
+    absent: grants.filter((grant) => !byMark.has(objectName(grant))),
+  };
 }
 
 /**

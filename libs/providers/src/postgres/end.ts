@@ -1,3 +1,4 @@
+import { escapeIdentifier } from 'pg';
 import { failpoint } from '@app/kernel';
 import { objectName, type Ended, type GrantRef, type Leftover } from '../provider';
 import { TargetUnavailable } from '../provider.errors';
@@ -5,6 +6,7 @@ import { connectionNames, cutOffStarts, type Account } from './account';
 import { dropRole } from './drop-role';
 import { closeLogin } from './close-login';
 import type { Ending } from './ending';
+import { rolesMarked } from './marks';
 import { join, revokeMemberships } from './memberships';
 import { isConcurrentChange, SQLSTATE, sqlState } from './postgres.errors';
 import type { Session } from './session';
@@ -25,12 +27,15 @@ export async function end(account: Account, grant: GrantRef): Promise<Ended> {
     const cutOff = await cutOffStarts(session, account.budget, grant);
     if (cutOff > 0) steps.push(`cut off ${cutOff} unfinished start${cutOff === 1 ? '' : 's'}`);
     for (let tries = 1; ; tries += 1) {
-      const found = await findRole(session, objectName(grant));
-      if (!found) return { steps, leftovers: [] };
+      const roles = await findRoles(session, objectName(grant));
+      if (roles.length === 0) return { steps, leftovers: [] };
       try {
-        const leftovers = await endRole({ account, session, grant, steps, cut: new Set(), ...found });
+        const leftovers: Leftover[] = [];
+        for (const found of roles)
+          leftovers.push(...(await endRole({ account, session, grant, steps, cut: new Set(), ...found })));
         // What could not be tidied may have been: another ender was faster.
-        if (leftovers.length === 0 || (await findRole(session, objectName(grant)))) return { steps, leftovers };
+        if (leftovers.length === 0 || (await findRoles(session, objectName(grant))).length > 0)
+          return { steps, leftovers };
       } catch (error) {
         if (tries === TRIES || !isMeeting(error)) throw error;
         await session.query('RESET ROLE');
@@ -45,16 +50,20 @@ function isMeeting(error: unknown): boolean {
   return isConcurrentChange(error) || code === SQLSTATE.undefinedObject || code === SQLSTATE.uniqueViolation;
 }
 
-async function findRole(session: Session, name: string): Promise<Pick<Ending, 'role' | 'backend'> | undefined> {
-  const [found] = await session.query<{ oid: number; version: number; backend: number }>(
-    `SELECT oid, current_setting('server_version_num')::int AS version, pg_backend_pid() AS backend
-       FROM pg_roles WHERE rolname = $1`,
-    [name],
+/** One, as a rule: by its name, or by its mark when somebody has called it something else since. */
+async function findRoles(session: Session, mark: string): Promise<Pick<Ending, 'role' | 'backend'>[]> {
+  const rows = await session.query<{ name: string; oid: number; version: number; backend: number }>(
+    `SELECT name, oid, current_setting('server_version_num')::int AS version, pg_backend_pid() AS backend
+       FROM (${rolesMarked('ARRAY[$1::text]')}) AS marked ORDER BY name <> $1`,
+    [mark],
   );
-  return found && { role: { name, oid: found.oid, major: majorOf(found.version) }, backend: found.backend };
+  return rows.map(({ name, oid, version, backend }) => ({ role: { name, oid, major: majorOf(version) }, backend }));
 }
 
 async function endRole(ending: Ending): Promise<Leftover[]> {
+  const { grant, role, steps } = ending;
+  const words = `found the role under another name: ${escapeIdentifier(role.name)}`;
+  if (role.name !== objectName(grant) && !steps.includes(words)) steps.push(words);
   await takePowerAway(ending);
   failpoint('postgres.login_closed');
   // A login that was under way when the door closed may show only now: the role goes when none is left in that moment.

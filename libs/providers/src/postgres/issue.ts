@@ -7,6 +7,7 @@ import { connectionNames, cutOffStarts, serverIdentity, type Account } from './a
 import { credentialOf } from './credential';
 import { excessOfGroup } from './group-roles';
 import { tryLogin, type LoginAnswer } from './login';
+import { markRole, rolesMarked } from './marks';
 import { mayPass } from './postgres.errors';
 import { postgresEntitlement, type PostgresEntitlement } from './postgres.schemas';
 import { randomPassword } from './password';
@@ -32,6 +33,8 @@ interface Ground {
   readonly validUntil: Date;
   readonly late: boolean;
   readonly exists: boolean;
+  /** What somebody has called the role since it was made. */
+  readonly renamed: string | null;
   readonly group: boolean;
 }
 
@@ -66,9 +69,12 @@ async function make(account: Account, session: Session, wanted: Wanted): Promise
   const ground = await survey(session, wanted);
   const major = majorOf(ground.version);
   await refuseUnsafe(account, session, { major, ground, entitlement });
+  if (ground.renamed !== null) await giveNameBack(session, name, ground.renamed);
   await session.query(roleStatement(wanted, ground));
   const options = major >= SAFE_CREATEROLE ? ' WITH INHERIT TRUE, SET FALSE' : '';
-  await session.query(`GRANT ${escapeIdentifier(entitlement.groupRole)} TO ${escapeIdentifier(name)}${options}`);
+  await session.query(
+    `GRANT ${escapeIdentifier(entitlement.groupRole)} TO ${escapeIdentifier(name)}${options}; ${markRole(name)}`,
+  );
   failpoint('postgres.role_made');
   return ground;
 }
@@ -79,6 +85,7 @@ async function survey(session: Session, { name, endsAt, now, entitlement }: Want
     `SELECT current_setting('server_version_num')::int AS version,
             to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS clock,
             EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS exists,
+            (SELECT name FROM (${rolesMarked('ARRAY[$1::text]')}) AS marked WHERE name <> $1 LIMIT 1) AS renamed,
             EXISTS (SELECT FROM pg_roles WHERE rolname = $2) AS "group"`,
     [name, entitlement.groupRole],
   );
@@ -103,19 +110,27 @@ async function refuseUnsafe(
   const { groupRole } = entitlement;
   if (refusalOf(major, account.connection) !== undefined)
     throw new TargetInvalid('version_not_accepted', undefined, { major });
+  // Two roles of one grant, and one of them with a password that nobody means any more.
+  if (ground.exists && ground.renamed !== null)
+    throw new TargetInvalid('role_renamed', undefined, { role: ground.renamed });
   if (ground.late) throw new TargetInvalid('deadline_has_passed', undefined, { targetClock: ground.clock });
   if (!ground.group) throw new TargetInvalid('group_role_missing', undefined, { groupRole });
   const excess = await excessOfGroup(session, groupRole);
   if (excess.length > 0) throw new TargetInvalid('group_role_too_powerful', undefined, { groupRole, excess });
 }
 
+/** Somebody has called it something else: left at that, another role would be made, and the old password go on working. */
+async function giveNameBack(session: Session, name: string, renamed: string): Promise<void> {
+  await session.query(`ALTER ROLE ${escapeIdentifier(renamed)} RENAME TO ${escapeIdentifier(name)}`);
+}
+
 // The verifier stands in for the password, and is made of characters that need no escaping; it is escaped all the same.
-function roleStatement({ name, entitlement, verifier }: Wanted, { exists, validUntil }: Ground): string {
+function roleStatement({ name, entitlement, verifier }: Wanted, { exists, renamed, validUntil }: Ground): string {
   const role = escapeIdentifier(name);
   const settings =
     `LOGIN CONNECTION LIMIT ${entitlement.connectionLimit} PASSWORD ${escapeLiteral(verifier)} ` +
     `VALID UNTIL ${escapeLiteral(validUntil.toISOString())}`;
-  if (exists) return `ALTER ROLE ${role} ${settings}`;
+  if (exists || renamed !== null) return `ALTER ROLE ${role} ${settings}`;
   return `CREATE ROLE ${role} NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT ${settings}`;
 }
 
@@ -159,7 +174,7 @@ function receiptOf(
     connectionLimit: String(entitlement.connectionLimit),
     server: ground.server,
     targetClock: ground.clock,
-    made: ground.exists ? 'new password on the same role' : 'new role',
+    made: ground.exists || ground.renamed !== null ? 'new password on the same role' : 'new role',
     ...tested,
   };
 }

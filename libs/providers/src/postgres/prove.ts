@@ -1,9 +1,11 @@
 import pMap from 'p-map';
+import { escapeIdentifier } from 'pg';
 import { AppError, failpoint, Secret } from '@app/kernel';
 import type { ToProve } from '../ends-many';
 import { objectName, type Credential, type GrantRef, type Proof, type ProofCheck } from '../provider';
 import { connectionNames, serverIdentity, type Account } from './account';
 import { tryLogin, type LoginVerdict } from './login';
+import { rolesMarked } from './marks';
 import { sqlState, translated } from './postgres.errors';
 import type { Session } from './session';
 
@@ -12,10 +14,12 @@ const LOGINS_AT_ONCE = 8;
 
 /** All that is known of a grant at one moment: one statement, one snapshot. */
 interface Sight {
-  readonly name: string;
+  /** The name that the role was made with. */
+  readonly mark: string;
+  /** The one that it has; nothing when there is no such role. */
+  readonly name: string | null;
   readonly seesItself: boolean;
   readonly standby: boolean;
-  readonly present: boolean;
   readonly login: boolean;
   readonly memberships: readonly string[];
   readonly sessions: number;
@@ -54,7 +58,7 @@ async function proveAll(
   }
   failpoint('postgres.catalogue_read');
   const { server } = seen;
-  const sights = new Map(seen.sights.map((sight) => [sight.name, sight]));
+  const sights = Map.groupBy(seen.sights, ({ mark }) => mark);
   const proofs = await pMap(
     asked,
     async ({ grant, proofCopy }): Promise<[string, Proof]> => {
@@ -84,46 +88,49 @@ const unseen = (error: unknown): Proof => ({ verdict: 'unknown', checks: [notSee
 function look(session: Session, grants: readonly GrantRef[]): Promise<Sight[]> {
   return session.query<Sight>(
     `WITH live AS MATERIALIZED (SELECT pid, usesysid, usename, application_name FROM pg_stat_activity)
-     SELECT wanted.name,
+     SELECT wanted.mark, role.rolname AS name,
             EXISTS (SELECT FROM live JOIN pg_roles r ON r.oid = live.usesysid
                      WHERE live.pid = pg_backend_pid() AND r.rolname = current_user) AS "seesItself",
             pg_is_in_recovery() AS standby,
-            role.oid IS NOT NULL AS present,
             coalesce(role.rolcanlogin, false) AS login,
             ARRAY(SELECT format('%I in %I', pg_get_userbyid(member), pg_get_userbyid(roleid)) FROM pg_auth_members
                    WHERE member = role.oid OR grantor = role.oid
                       OR roleid = role.oid AND member <> (SELECT oid FROM pg_roles WHERE rolname = current_user)) AS memberships,
-            (SELECT count(*)::int FROM live WHERE usesysid = role.oid OR usename = wanted.name) AS sessions,
-            (SELECT count(*)::int FROM live WHERE usename = current_user AND application_name = wanted.name) AS starts,
+            (SELECT count(*)::int FROM live WHERE usesysid = role.oid OR usename = wanted.mark) AS sessions,
+            (SELECT count(*)::int FROM live WHERE usename = current_user AND application_name = wanted.mark) AS starts,
             (SELECT count(*)::int FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = role.oid
                 AND d.deptype = 'o' AND d.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)) AS owned,
             (SELECT count(*)::int FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = role.oid
                 AND d.deptype = 'a') AS rights
-       FROM unnest($1::text[]) AS wanted (name) LEFT JOIN pg_roles role ON role.rolname = wanted.name`,
+       FROM unnest($1::text[]) AS wanted (mark)
+       LEFT JOIN (${rolesMarked('$1::text[]')}) AS marked USING (mark) LEFT JOIN pg_roles role ON role.oid = marked.oid`,
     [grants.map(objectName)],
   );
 }
 
-function judge(sight: Sight, server: string): ProofCheck[] {
-  const sees = sight.seesItself && !sight.standby;
+/** @param sights one of each role of the grant: more than one when somebody has given one another name */
+function judge(sights: readonly Sight[], server: string): ProofCheck[] {
+  const sees = sights.every(({ seesItself, standby }) => seesItself && !standby);
   const control: ProofCheck = {
     check: 'control: our own account sees roles and sessions, on a server that takes changes',
     verdict: sees ? 'ended' : 'unknown',
     answer: `${sees ? 'yes' : 'no'}; server ${server}`,
   };
-  return [control, roleCheck(sight), sessionsCheck(sight), startsCheck(sight)];
+  return [control, ...sights.flatMap((sight) => [roleCheck(sight), sessionsCheck(sight), startsCheck(sight)])];
 }
 
-function roleCheck({ present, login, memberships, owned, rights }: Sight): ProofCheck {
+function roleCheck({ mark, name, login, memberships, owned, rights }: Sight): ProofCheck {
   const check = 'the role is absent, or has neither login nor membership';
-  if (!present) return { check, verdict: 'ended', answer: 'absent' };
-  if (login) return { check, verdict: 'alive', answer: 'it may log in' };
-  if (memberships.length > 0) return { check, verdict: 'alive', answer: `no login; member: ${memberships.join(', ')}` };
+  if (name === null) return { check, verdict: 'ended', answer: 'absent' };
+  const as = name === mark ? '' : `, under another name: ${escapeIdentifier(name)}`;
+  if (login) return { check, verdict: 'alive', answer: `it may log in${as}` };
+  if (memberships.length > 0)
+    return { check, verdict: 'alive', answer: `no login; member: ${memberships.join(', ')}${as}` };
   if (owned > 0 && rights > 0) {
-    const answer = `no login, no membership; but it owns ${owned} objects and was given ${rights} rights by hand`;
+    const answer = `no login, no membership; but it owns ${owned} objects and was given ${rights} rights by hand${as}`;
     return { check, verdict: 'alive', answer };
   }
-  return { check, verdict: 'ended', answer: `present without login and membership; it owns ${owned} objects` };
+  return { check, verdict: 'ended', answer: `present without login and membership; it owns ${owned} objects${as}` };
 }
 
 const sessionsCheck = ({ sessions }: Sight): ProofCheck => ({
