@@ -129,13 +129,8 @@ export async function aHouse(
   const test = await aDatabase();
   const { api, worker, timekeeper, owner } = await connections(test);
   const clock = await new DatabaseClock(api, failed).start();
-<<<<<<< HEAD
   const target = aTarget(() => clock.now());
-  const providers = new ProviderRegistry([target]);
-=======
-  const target = new FakeTarget(() => clock.now());
   const providers = new ProviderRegistry([target, new PostgresProvider(ON_LOOPBACK)]);
->>>>>>> 5721092 (providers: a grant's role is known by its comment too, so that one which somebody renamed is ended and proves no end; faults: a target that is stopped, refuses us half-way, or has roles changed by hand)
   const sealer = new LocalKeySealer(new Secret(randomBytes(32)));
   const proofSealer = new LocalKeySealer(new Secret(randomBytes(32)));
   const commitments = new Commitments(sealer);

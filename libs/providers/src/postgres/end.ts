@@ -30,9 +30,8 @@ export async function end(account: Account, grant: GrantRef): Promise<Ended> {
       const roles = await findRoles(session, objectName(grant));
       if (roles.length === 0) return { steps, leftovers: [] };
       try {
-        const leftovers: Leftover[] = [];
-        for (const found of roles)
-          leftovers.push(...(await endRole({ account, session, grant, steps, cut: new Set(), ...found })));
+        const endings = roles.map((found) => ({ account, session, grant, steps, cut: new Set<number>(), ...found }));
+        const leftovers = await endRoles(endings);
         // What could not be tidied may have been: another ender was faster.
         if (leftovers.length === 0 || (await findRoles(session, objectName(grant))).length > 0)
           return { steps, leftovers };
@@ -58,6 +57,12 @@ async function findRoles(session: Session, mark: string): Promise<Pick<Ending, '
     [mark],
   );
   return rows.map(({ name, oid, version, backend }) => ({ role: { name, oid, major: majorOf(version) }, backend }));
+}
+
+async function endRoles(endings: readonly Ending[]): Promise<Leftover[]> {
+  const leftovers: Leftover[] = [];
+  for (const ending of endings) leftovers.push(...(await endRole(ending)));
+  return leftovers;
 }
 
 async function endRole(ending: Ending): Promise<Leftover[]> {
