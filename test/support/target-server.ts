@@ -1,10 +1,11 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
   closeSync,
   copyFileSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -46,22 +47,31 @@ export class TargetServer {
   readonly #binaries: string;
   readonly #account: Account | undefined;
   readonly #data: string;
+  readonly #disk: string | undefined;
   #process: ChildProcess | undefined;
   #guardian: ChildProcess | undefined;
   port = 0;
 
-  /** @param binaries a folder with `initdb` and `postgres`; without it the embedded ones */
-  constructor(binaries?: string) {
+  /**
+   * @param binaries a folder with `initdb` and `postgres`; without it the embedded ones
+   * @param megabytes of a disk of its own for its data, which only root can have
+   */
+  constructor(binaries?: string, megabytes?: number) {
     this.#folder = mkdtempSync(join(tmpdir(), 'curfew-target-'));
     chmodSync(this.#folder, 0o711);
+    if (megabytes !== undefined) {
+      this.#disk = join(this.#folder, 'server');
+      mkdirSync(this.#disk);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', this.#disk]);
+    }
     const place = prepare(join(this.#folder, 'server'));
     this.#account = place.account;
     this.#data = place.data;
     this.#binaries = binaries ?? join(place.binaries, 'bin');
   }
 
-  static async start(binaries?: string): Promise<TargetServer> {
-    const server = new TargetServer(binaries);
+  static async start(binaries?: string, megabytes?: number): Promise<TargetServer> {
+    const server = new TargetServer(binaries, megabytes);
     try {
       server.#initialise();
       await server.#launch();
@@ -126,6 +136,15 @@ export class TargetServer {
     await this.#launch();
   }
 
+  /** Leaves no room on its disk. @returns makes room again */
+  fillDisk(): () => void {
+    if (this.#disk === undefined) throw new Error('it has no disk of its own');
+    const filler = join(this.#disk, 'filler');
+    // As much as fits: that it does not all fit is the point.
+    spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=4k'], { stdio: 'ignore' });
+    return () => rmSync(filler);
+  }
+
   /** Stops it, and leaves what it holds. Whoever is in is cut off. */
   down(): Promise<void> {
     return this.#end('SIGINT');
@@ -137,6 +156,7 @@ export class TargetServer {
 
   async stop(): Promise<void> {
     await this.#end('SIGQUIT');
+    if (this.#disk !== undefined) execFileSync('umount', ['--lazy', this.#disk]);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
@@ -198,7 +218,7 @@ export class TargetServer {
       this.#data,
       ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ];
-    const script = 'cat; pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid"; rm -rf "$0"';
+    const script = 'cat; pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid"; umount -l "$0/server" 2>/dev/null; rm -rf "$0"';
     this.#guardian = spawn('/bin/sh', ['-c', script, this.#folder, this.#data], {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
