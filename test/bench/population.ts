@@ -40,6 +40,23 @@ export class Population {
     await this.stage.database.query('VACUUM ANALYZE');
   }
 
+  /** Requests of one person that were decided long ago, a minute apart. */
+  async asked(count: number): Promise<void> {
+    await this.#past((query) =>
+      query(
+        `WITH offer AS (SELECT e.id FROM entitlements e JOIN targets t ON t.id = e.target_id WHERE e.name = 'read' AND t.name = 'orders-db'),
+              asked AS (INSERT INTO requests (identity_id, state, revision, duration_seconds, reason_commitment, scope_hash, policy_version, signed_in_at, created_at, lapses_at, decided_at)
+                SELECT (SELECT id FROM identities WHERE subject = 'ada'), 'denied', 2, 3600, sha256('bench'), sha256('bench'), 'bench', at, at, at, at
+                FROM (SELECT clock_timestamp() - n * interval '1 minute' AS at FROM generate_series(1, $1::int) n) AS times RETURNING id, created_at),
+              named AS (INSERT INTO request_entitlements (request_id, created_at, entitlement_id, position) SELECT asked.id, asked.created_at, offer.id, 0 FROM asked, offer)
+         INSERT INTO request_paths (request_id, created_at, entitlement_id, policy, approvals_needed, approver_group)
+         SELECT asked.id, asked.created_at, offer.id, 'bench', 1, 'orders-owners' FROM asked, offer`,
+        [count],
+      ),
+    );
+    await this.stage.database.query('VACUUM ANALYZE');
+  }
+
   /** Grants whose time is over soon. */
   async mortal({ count, inMs, overMs, pickedUp = 0, roles = false }: Endings): Promise<Mortal[]> {
     const step = overMs / count;

@@ -24,7 +24,12 @@ export class BenchStage {
   readonly database: Pool;
   readonly target: Pool;
 
-  static async begin(backend: Backend, more: NodeJS.ProcessEnv = {}): Promise<BenchStage> {
+  /** @param commitTimes whether the times of commits are to be known: for that the database is restarted once */
+  static async begin(
+    backend: Backend,
+    more: NodeJS.ProcessEnv = {},
+    { commitTimes = true }: { commitTimes?: boolean } = {},
+  ): Promise<BenchStage> {
     const redis = backend === 'Redis' ? await aRedis() : undefined;
     const service = await RunningService.start({
       LOG_LEVEL: 'info',
@@ -34,7 +39,7 @@ export class BenchStage {
       ...more,
     });
     const stage = new BenchStage(backend, service, redis);
-    await stage.#recordCommitTimes();
+    if (commitTimes) await stage.#recordCommitTimes();
     return stage;
   }
 
@@ -86,7 +91,7 @@ export function proportionalMiB(pids: readonly number[]): number {
 }
 
 function opened(connectionString: string): Pool {
-  const pool = new Pool({ connectionString, max: 4 });
+  const pool = new Pool({ connectionString, max: 10 });
   pool.on('error', () => undefined); // the database is restarted once
   return pool;
 }

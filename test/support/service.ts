@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { APPS, type AppName, type Clone } from '../../scripts/clone';
@@ -107,6 +107,15 @@ export class RunningService {
   /** The same command line, before anybody signed in. */
   stranger(profile = 'nobody'): Person {
     return new Person(this.clone, profile, this.#environment);
+  }
+
+  /** Of somebody who has signed in on the command line: for ten minutes. */
+  accessToken(profile: string): string {
+    const state = join(this.clone.home, 'state');
+    const file = readdirSync(state, { recursive: true, encoding: 'utf8' }).find(
+      (each) => each.includes(`${profile}@`) && each.endsWith('sign-in.json'),
+    );
+    return (JSON.parse(readFileSync(join(state, file ?? ''), 'utf8')) as { accessToken: string }).accessToken;
   }
 
   password(subject: string): string {

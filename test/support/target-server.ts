@@ -218,7 +218,8 @@ export class TargetServer {
       this.#data,
       ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ];
-    const script = 'cat; pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid"; umount -l "$0/server" 2>/dev/null; rm -rf "$0"';
+    const script =
+      'cat; pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid"; umount -l "$0/server" 2>/dev/null; rm -rf "$0"';
     this.#guardian = spawn('/bin/sh', ['-c', script, this.#folder, this.#data], {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],

@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Pool } from 'pg';
@@ -118,7 +118,7 @@ export class Trial {
     const response = await fetch(this.service.url + path, {
       method: 'POST',
       headers: {
-        authorization: `Bearer ${this.#token(name)}`,
+        authorization: `Bearer ${this.service.accessToken(name)}`,
         ...(body !== undefined && { 'content-type': 'application/json' }),
         ...(key !== undefined && { 'idempotency-key': key }),
       },
@@ -247,14 +247,6 @@ export class Trial {
       200,
     );
     return found;
-  }
-
-  #token(name: Name): string {
-    const state = join(this.service.clone.home, 'state');
-    const file = readdirSync(state, { recursive: true, encoding: 'utf8' }).find(
-      (each) => each.includes(`${name}@`) && each.endsWith('sign-in.json'),
-    );
-    return (JSON.parse(readFileSync(join(state, file ?? ''), 'utf8')) as { accessToken: string }).accessToken;
   }
 }
 
