@@ -25,10 +25,14 @@ describe.runIf(has('root'))(`a PostgreSQL target whose disk is full${needs('root
     await server.sql('postgres', 'SELECT pg_switch_wal()', 'CHECKPOINT', 'SELECT txid_current()');
     const makeRoom = server.fillDisk();
     const client = await server.connect();
-    let n = 0;
-    const more = () => client.query(`CREATE ROLE filler_${(n += 1)}`).then(() => undefined);
     let refusal: { code?: string } | undefined;
-    while (refusal === undefined && n < 5_000) refusal = await more().catch((error: { code?: string }) => error);
+    for (let n = 0; n < 5_000 && refusal === undefined; n += 1) {
+      try {
+        await client.query(`CREATE ROLE filler_${n}`);
+      } catch (error) {
+        refusal = error as { code?: string };
+      }
+    }
     await client.end();
     expect(refusal).toMatchObject({ code: DISK_FULL });
     return makeRoom;

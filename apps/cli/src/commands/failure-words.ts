@@ -14,6 +14,7 @@ const WORDS: Readonly<Record<string, string>> = {
   'target.asks_for_no_password': 'the target lets in whoever says a name, whatever the password',
   'target.authentication_too_weak': 'the target asks for passwords in a form that others could take',
   'target.account_refused': "the target refuses Curfew's own account",
+  'target.role_renamed': 'somebody gave the role of the grant another name, and there is one under its own too',
   'target.right_missing': "Curfew's own account lacks a right at the target",
   'target.peer_not_trusted': 'the target cannot show that it is the one that is meant',
   'target.address_not_allowed': 'the address of the target is one where no target may be',
