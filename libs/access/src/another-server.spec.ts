@@ -76,7 +76,7 @@ describe('a target that is changed at the moment at which something begins on it
     const people = await People.of(house);
     const id = await people.granted();
     // Between the last look at what was approved and the reading of what runs.
-    const target = Reflect.get(Reach.prototype, 'target') as Reach['target'];
+    const target: Reach['target'] = Reflect.get(Reach.prototype, 'target');
     Reach.prototype.target = async function changed(grant) {
       Reach.prototype.target = target;
       await house.owner.transaction(async (tx) => {
