@@ -11,7 +11,7 @@ describe.runIf(has('root'))(`a PostgreSQL target whose disk is full${needs('root
   let server: TargetServer;
   let at: GrantsAt;
   beforeAll(async () => {
-    server = await TargetServer.start(undefined, MEGABYTES);
+    server = await TargetServer.start(undefined, { megabytes: MEGABYTES });
     at = await GrantsAt.a(server);
   });
   afterAll(async () => {

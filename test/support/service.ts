@@ -68,6 +68,8 @@ export class RunningService {
 
   /** Curfew's own database, as its superuser. */
   get databaseUrl(): string {
+    const theirs = this.#environment['DATABASE_URL'];
+    if (theirs !== undefined) return theirs;
     const file = readFileSync(join(this.clone.home, 'database.json'), 'utf8');
     const { superuserPassword } = JSON.parse(file) as { superuserPassword: string };
     const { host, port } = this.run.database ?? { host: '', port: 0 };

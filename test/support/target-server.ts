@@ -1,6 +1,7 @@
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   closeSync,
@@ -34,30 +35,40 @@ host    "/^trusting"     all       127.0.0.1/32 trust
 host    "/^unreachable"  all       127.0.0.1/32 reject
 host    "/^cleartext"    all       127.0.0.1/32 password
 host    all              all       127.0.0.1/32 scram-sha-256
+host    replication      postgres  127.0.0.1/32 scram-sha-256
 `;
 // 15 takes no patterns for databases.
 const HBA_15 = HBA.replaceAll(/"\/\^(\w+)"/g, '$1');
+
+export interface TargetServerOptions {
+  /** A folder with `initdb` and `postgres`; without it the embedded ones. */
+  readonly binaries?: string | undefined;
+  /** On top of, or in place of, what every one has. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Where its own folder is made; without it where temporary ones are. */
+  readonly parent?: string;
+  /** Of a disk of its own for its data, which only root can have. */
+  readonly megabytes?: number;
+}
 
 /** A real PostgreSQL that a test may do anything to: a target of Curfew's, not Curfew's own database. */
 export class TargetServer {
   readonly host = LOOPBACK;
   readonly superuser = 'postgres';
-  readonly superuserPassword = randomBytes(18).toString('base64url');
+  superuserPassword = randomBytes(18).toString('base64url');
   readonly #folder: string;
   readonly #binaries: string;
   readonly #account: Account | undefined;
   readonly #data: string;
   readonly #disk: string | undefined;
   #process: ChildProcess | undefined;
+  readonly #settings: Readonly<Record<string, string>>;
   #guardian: ChildProcess | undefined;
   port = 0;
 
-  /**
-   * @param binaries a folder with `initdb` and `postgres`; without it the embedded ones
-   * @param megabytes of a disk of its own for its data, which only root can have
-   */
-  constructor(binaries?: string, megabytes?: number) {
-    this.#folder = mkdtempSync(join(tmpdir(), 'curfew-target-'));
+  private constructor({ binaries, settings = {}, parent = tmpdir(), megabytes }: TargetServerOptions) {
+    this.#settings = settings;
+    this.#folder = mkdtempSync(join(parent, 'curfew-target-'));
     chmodSync(this.#folder, 0o711);
     if (megabytes !== undefined) {
       this.#disk = join(this.#folder, 'server');
@@ -70,14 +81,39 @@ export class TargetServer {
     this.#binaries = binaries ?? join(place.binaries, 'bin');
   }
 
-  static async start(binaries?: string, megabytes?: number): Promise<TargetServer> {
-    const server = new TargetServer(binaries, megabytes);
+  static async start(binaries?: string, options: TargetServerOptions = {}): Promise<TargetServer> {
+    const server = new TargetServer({ binaries, ...options });
     try {
       server.#initialise();
       await server.#launch();
       return server;
     } catch (error) {
       await server.stop();
+      throw error;
+    }
+  }
+
+  /**
+   * A standby of another one that follows it: from a cold copy of its data, for which that is stopped for a moment.
+   *
+   * @param port where the standby finds it, when there is something in between
+   */
+  static async following(primary: TargetServer, port = primary.port): Promise<TargetServer> {
+    const standby = new TargetServer({ binaries: primary.#binaries, settings: primary.#settings });
+    standby.superuserPassword = primary.superuserPassword;
+    try {
+      await primary.#end('SIGINT');
+      const copied = spawnSync('cp', ['-a', primary.#data, standby.#data], { encoding: 'utf8' });
+      if (copied.status !== 0) throw new Error(`the data could not be copied: ${copied.stderr}`);
+      const { host, superuser, superuserPassword } = primary;
+      const line = `host=${host} port=${port} user=${superuser} password=${superuserPassword} application_name=standby`;
+      writeFileSync(join(standby.#data, 'standby.signal'), '');
+      appendFileSync(join(standby.#data, 'postgresql.auto.conf'), `primary_conninfo = '${line}'\n`);
+      await primary.#launch();
+      await standby.#launch();
+      return standby;
+    } catch (error) {
+      await standby.stop();
       throw error;
     }
   }
@@ -125,6 +161,14 @@ export class TargetServer {
     const postmaster = this.#process?.pid;
     if (postmaster === undefined) return;
     for (const pid of [...this.#children(), postmaster]) signal(pid, 'SIGCONT');
+  }
+
+  /** From one moment to the next, as when its machine is gone. */
+  async kill(): Promise<void> {
+    const server = this.#process;
+    this.hang();
+    for (const pid of [server?.pid, ...this.#children()]) if (pid !== undefined) signal(pid, 'SIGKILL');
+    await waitFor(() => (server?.signalCode === null ? undefined : true), STOP_MS);
   }
 
   /** Starts it again on the same data. A standby takes no changes, and follows nobody. */
@@ -212,6 +256,7 @@ export class TargetServer {
       ssl: 'on',
       ssl_cert_file: 'server.pem',
       ssl_key_file: 'server.key',
+      ...this.#settings,
     };
     const flags = [
       '-D',
