@@ -1,8 +1,17 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 const onPath = (program: string): boolean =>
   (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)));
+
+const CAP_SYS_ADMIN = 21n;
+
+/** By what the system says of this process: root in a container often may not. */
+function mayMount(): boolean {
+  if (!existsSync('/proc/self/status')) return false;
+  const mask = /^CapEff:\s+([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  return process.getuid?.() === 0 && ((BigInt(`0x${mask}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
+}
 
 /** What a test may need that not every machine has. `CURFEW_TESTS=all`, as `.ci/run` says it, leaves none of these tests out. */
 const REASONS = {
@@ -10,6 +19,7 @@ const REASONS = {
   chromium: { met: existsSync('/usr/bin/chromium'), because: 'there is no /usr/bin/chromium' },
   zsh: { met: onPath('zsh'), because: 'there is no zsh' },
   fish: { met: onPath('fish'), because: 'there is no fish' },
+  mount: { met: mayMount(), because: 'only who may mount has a small disk to fill' },
   linux: { met: existsSync('/proc/self'), because: 'looks into /proc' },
 } as const;
 
