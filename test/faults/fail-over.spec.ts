@@ -27,7 +27,7 @@ describe('a standby that is promoted', () => {
     const follows = async () =>
       (await primary.sql('postgres', `SELECT FROM pg_stat_replication WHERE sync_state = 'sync'`)).length > 0 ||
       undefined;
-    expect(await waitFor(follows, PATIENCE_MS)).toBe(true);
+    if (!(await waitFor(follows, PATIENCE_MS))) throw new Error('the standby does not follow');
     relay = await Relay.before(primary);
     const who = `${primary.superuser}:${primary.superuserPassword}`;
     trial = await Trial.begin(['ada', 'ben'], {
