@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { APPS } from '../../scripts/clone';
-import { waitFor } from '../../scripts/waiting';
+import { ticks, waitFor } from '../../scripts/waiting';
 import { Relay } from '../support/relay';
 import { TargetServer } from '../support/target-server';
 import { Trial } from '../support/trial';
@@ -10,6 +10,8 @@ const LIVES = 8;
 const PATIENCE_MS = 20_000;
 /** How long the standby gets nothing of what the primary writes, before that dies. */
 const BEHIND_MS = 700;
+/** How long the address leads to it before it is promoted. */
+const READ_ONLY_MS = 1_500;
 
 describe('a standby that is promoted', () => {
   let primary: TargetServer;
@@ -42,6 +44,13 @@ describe('a standby that is promoted', () => {
     await standby?.stop();
   });
 
+  /** What the api says to somebody who asks for something now. */
+  const told = async (): Promise<string> => {
+    const order = { entitlements: ['orders-db/read'], durationSeconds: 600, reason: 'INC-4711' };
+    const { status, body } = await trial.send<{ code?: string }>('ada', '/v1/requests', { body: order });
+    return `${status} ${body.code}`;
+  };
+
   it('goes on where its primary was killed under load: nothing is lost that was acknowledged, with synchronous replication', async () => {
     const { id, session } = await trial.use(4);
     const before = await trial.wholeLife();
@@ -59,8 +68,14 @@ describe('a standby that is promoted', () => {
     await line.close();
     await pause(BEHIND_MS);
     await primary.kill();
-    await standby.sql('postgres', 'SELECT pg_promote()');
+    // The address may lead there before it is promoted: it answers then, and takes no change.
     relay.leadTo(standby);
+    const readOnly = new Set<string>();
+    const from = ticks();
+    while (ticks() - from < READ_ONLY_MS) readOnly.add(await told());
+    expect([...readOnly]).toEqual(['503 platform.database_away']);
+    expect((await fetch(`${trial.service.url}/readyz`)).status).toBe(503);
+    await standby.sql('postgres', 'SELECT pg_promote()');
 
     const ids = await lives;
     asking.abort();

@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { VitalSigns } from '@app/access';
 import { Operations } from '@app/platform';
-import { HEALTH_CHECKS, HealthController, type HealthCheck } from '@app/platform/http';
+import { HEALTH_CHECKS, HealthController, takesChanges, type HealthCheck } from '@app/platform/http';
 import { AccessModule } from './access/access.module';
 
 /** An operation that waits this long says that no worker is at work. */
@@ -16,7 +16,7 @@ const WAITING_SECONDS = 10;
       provide: HEALTH_CHECKS,
       inject: [DataSource, VitalSigns, Operations],
       useFactory: (database: DataSource, signs: VitalSigns, operations: Operations): HealthCheck[] => [
-        { name: 'database', check: () => database.query('SELECT').then(() => ({ ok: true })) },
+        { name: 'database', check: () => takesChanges(database) },
         {
           name: 'policies',
           check: async () => {

@@ -4,7 +4,7 @@ import type { DataSource } from 'typeorm';
 import { VitalSigns } from '@app/access';
 import { Clock } from '@app/kernel';
 import { DatabaseClock, Operations } from '@app/platform';
-import { HEALTH_CHECKS, HealthController, type HealthCheck } from '@app/platform/http';
+import { HEALTH_CHECKS, HealthController, takesChanges, type HealthCheck } from '@app/platform/http';
 import { BullBell } from '@app/platform/queue';
 import { Executor } from './executor';
 
@@ -49,7 +49,7 @@ export function workerModule(parts: WorkerParts): DynamicModule {
 
 function checksOf({ database, bell }: WorkerParts): HealthCheck[] {
   return [
-    { name: 'database', check: () => database.query('SELECT').then(() => ({ ok: true })) },
+    { name: 'database', check: () => takesChanges(database) },
     {
       name: 'queue',
       // Without the queue the sweep does the work: slower, and complete.

@@ -4,10 +4,13 @@ import { isDatabaseAway } from './database-away';
 const coded = (code: string) => Object.assign(new Error('x'), { code });
 
 describe('an error of the database', () => {
-  it.each(['08006', '53300', '57P01', '57014', 'ECONNREFUSED'])('says that it is away: %s', (code) => {
-    expect(isDatabaseAway(coded(code))).toBe(true);
-    expect(isDatabaseAway(Object.assign(new Error('query failed'), { driverError: coded(code) }))).toBe(true);
-  });
+  it.each(['08006', '53300', '57P01', '57014', '25P03', '25006', 'ECONNREFUSED'])(
+    'says that it is away: %s',
+    (code) => {
+      expect(isDatabaseAway(coded(code))).toBe(true);
+      expect(isDatabaseAway(Object.assign(new Error('query failed'), { driverError: coded(code) }))).toBe(true);
+    },
+  );
 
   it('says so in the words of the driver too', () => {
     expect(isDatabaseAway(new Error('Connection terminated unexpectedly'))).toBe(true);

@@ -13,8 +13,9 @@ export class DatabaseAway extends AppError {
   }
 }
 
-// PostgreSQL's classes 08 (connection), 53 (resources), 57P (shutdown), 57014 (statement timeout); Node's network errors.
-const CODES = /^(08...|53...|57P0.|57014|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN)$/;
+// PostgreSQL's classes 08 (connection), 53 (resources), 57P (shutdown), 57014 (statement timeout), 25P03 (a transaction in
+// which nothing happened), 25006 (a standby: it takes no changes); Node's network errors.
+const CODES = /^(08...|53...|57P0.|57014|25P03|25006|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN)$/;
 /** What pg and its pool say without a code. */
 const WORDS =
   /^(Connection terminated|Query read timeout|timeout expired|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed)/;

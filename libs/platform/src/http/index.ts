@@ -5,4 +5,5 @@ export { type Problem } from './problem';
 export { ProblemFilter } from './problem.filter';
 export { Public, ROUTE_RULE, SignedIn, type RouteRule } from './public';
 export { createEdge, serve, type ServeOptions } from './serve';
+export { takesChanges } from './takes-changes';
 export { inputValidation, InvalidInput } from './validation';
