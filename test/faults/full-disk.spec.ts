@@ -22,7 +22,13 @@ describe.runIf(has('mount'))(`the disk of the database (${words})${needs('mount'
   let trial: Trial;
   beforeAll(async () => {
     disk = SmallDisk.mount(MEGABYTES);
-    const settings = { log_statement: 'none', max_wal_size: '64MB', min_wal_size: '32MB', restart_after_crash: 'off' };
+    // No segment of the log is used again: each needs its room.
+    const settings = {
+      log_statement: 'none',
+      max_wal_size: '2GB',
+      checkpoint_timeout: '1h',
+      restart_after_crash: 'off',
+    };
     server = await TargetServer.start(undefined, { parent: disk.folder, settings });
     await server.sql('postgres', 'CREATE DATABASE curfew');
     const who = `${server.superuser}:${server.superuserPassword}`;
@@ -55,9 +61,8 @@ describe.runIf(has('mount'))(`the disk of the database (${words})${needs('mount'
     'its log': async () => {
       const down = await waitFor(async () => {
         disk.fill();
-        await server
-          .sql('postgres', 'CREATE TABLE IF NOT EXISTS t (n int)', 'INSERT INTO t VALUES (1)', 'SELECT pg_switch_wal()')
-          .catch(() => undefined);
+        const log = `SELECT pg_logical_emit_message(false, 'much', repeat('x', 1000000)) FROM generate_series(1, 50)`;
+        await server.sql('postgres', log).catch(() => undefined);
         return (await isUp()) ? undefined : true;
       }, PATIENCE_MS);
       expect(down).toBe(true);

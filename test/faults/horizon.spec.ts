@@ -63,8 +63,8 @@ describe(`a transaction that is left open (${OTHERS.words}; ${SLEEPERS.words})`,
          FROM generate_series(1, ${DEAD_ROWS}), (SELECT clock_timestamp() - interval '1 hour' AS at) worn`,
       );
       await client.query(
-        `INSERT INTO operations (kind, subject_id, correlation, run_after)
-         SELECT 'end', gen_random_uuid(), 'worn', clock_timestamp() - interval '1 hour' FROM generate_series(1, ${DEAD_ROWS})`,
+        `INSERT INTO operations (kind, subject_id, target_id, correlation, run_after)
+         SELECT 'end', gen_random_uuid(), id, 'worn', clock_timestamp() - interval '1 hour' FROM targets, generate_series(1, ${DEAD_ROWS})`,
       );
       await client.query(
         `DELETE FROM grants WHERE duration_seconds = 60 AND ends_at < clock_timestamp() - interval '59 minutes'`,
