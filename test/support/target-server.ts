@@ -93,11 +93,8 @@ export class TargetServer {
     }
   }
 
-  /**
-   * A standby of another one that follows it: from a cold copy of its data, for which that is stopped for a moment.
-   *
-   * @param port where the standby finds it, when there is something in between
-   */
+  // `port`: where the standby finds the primary, when there is something in between.
+  /** A standby of another one that follows it: from a cold copy of its data, for which that is stopped for a moment. */
   static async following(primary: TargetServer, port = primary.port): Promise<TargetServer> {
     const standby = new TargetServer({ binaries: primary.#binaries, settings: primary.#settings });
     standby.superuserPassword = primary.superuserPassword;
