@@ -8,6 +8,7 @@ import { tryLogin, type LoginVerdict } from './login';
 import { rolesMarked } from './marks';
 import { sqlState, translated } from './postgres.errors';
 import type { Session } from './session';
+import { whatItServes, type Served } from './tombstones';
 
 /** A target that ends many is not to be flooded with logins that it refuses. */
 const LOGINS_AT_ONCE = 8;
@@ -62,7 +63,9 @@ async function proveAll(
   const proofs = await pMap(
     asked,
     async ({ grant, proofCopy }): Promise<[string, Proof]> => {
-      const checks = judge(found(sights, objectName(grant)), server);
+      const ofGrant = found(sights, objectName(grant));
+      const checks = judge(ofGrant, server);
+      for (const sight of ofGrant) checks.push(...(await servedChecks(account, sight, applicationName)));
       const verdict = verdictOf(checks);
       if (!proofCopy) return [grant.grantId, { verdict, checks, server }];
       const login = await loginCheck(account, { grant, proofCopy, catalogue: verdict });
@@ -131,6 +134,27 @@ function roleCheck({ mark, name, login, memberships, owned, rights }: Sight): Pr
     return { check, verdict: 'alive', answer };
   }
   return { check, verdict: 'ended', answer: `present without login and membership; it owns ${owned} objects${as}` };
+}
+
+/** Of a role that is left with things in its name. What it owns without login and session changes no more after the first look. */
+async function servedChecks(
+  account: Account,
+  { name, login, owned }: Sight,
+  applicationName: string,
+): Promise<ProofCheck[]> {
+  if (name === null || login || owned === 0) return [];
+  const check = 'nobody can use what the role still owns';
+  let served: Served;
+  try {
+    served = await whatItServes(account, name, applicationName);
+  } catch (error) {
+    return [{ ...notSeen(translated(error)), check }];
+  }
+  const { usable, closed, unanswered } = served;
+  if (usable.length > 0) return [{ check, verdict: 'alive', answer: usable.join('; ') }];
+  if (unanswered.length > 0) return [{ check, verdict: 'unknown', answer: `no answer from ${unanswered.join(', ')}` }];
+  const unseen = closed.length > 0 ? `; not seen, for it is closed to us: ${closed.join(', ')}` : '';
+  return [{ check, verdict: 'ended', answer: `nothing${unseen}` }];
 }
 
 const sessionsCheck = ({ sessions }: Sight): ProofCheck => ({

@@ -5,6 +5,7 @@ import { connectionNames } from './account';
 import type { Ending } from './ending';
 import { ConnectionFailed, SQLSTATE, sqlState } from './postgres.errors';
 import type { Session } from './session';
+import { stripRights, type Usable } from './strip-rights';
 
 const NAMED = 20;
 
@@ -14,8 +15,8 @@ const DEPENDENTS = `
  WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = $1 AND d.classid <> 'pg_auth_members'::regclass`;
 
 /**
- * Gives away what the role owns and drops the rights it has, database by database. Nothing that its holder made is ever
- * dropped; where it cannot be given away it stays, and the role with it.
+ * Takes away what others may do with what the role owns, gives it away, and drops the rights that the role has, database by
+ * database. Nothing that its holder made is ever dropped; where it cannot be given away it stays, and the role with it.
  */
 export async function tidyObjects(ending: Ending): Promise<Leftover[]> {
   const leftovers: Leftover[] = [];
@@ -41,6 +42,9 @@ async function databasesOf({ account, session, role }: Ending): Promise<string[]
 function tidyDatabase(ending: Ending, database: string): Promise<Leftover[]> {
   const { account, grant, role } = ending;
   const work = async (session: Session): Promise<Leftover[]> => {
+    const { usable, code } = await stripRights(session, role.oid);
+    // What others can use is given to nobody: all that was left before would be theirs to use.
+    if (usable.length > 0) return usable.slice(0, NAMED).map((one) => stillUsable(one, { database, code }));
     let failure: unknown;
     try {
       const given = await session.transaction(() => giveAway(ending, session));
@@ -105,7 +109,7 @@ async function unseen(
         AND d.dbid = (SELECT oid FROM pg_database WHERE datname = $2) ORDER BY 1 LIMIT ${NAMED + 1}`,
     [role.oid, database],
   );
-  const why = `we could not enter the database (${sqlState(error) ?? 'no answer'})`;
+  const why = `we could not enter the database, or look into it (${sqlState(error) ?? 'no answer'})`;
   return abridged(rows.map(({ what }) => what)).map((what) => ({
     what: `${what} in database ${escapeIdentifier(database)}`,
     why,
@@ -114,6 +118,14 @@ async function unseen(
 
 const abridged = (names: readonly string[]): string[] =>
   names.length > NAMED ? [...names.slice(0, NAMED), 'more'] : [...names];
+
+const stillUsable = (
+  { what, sql }: Usable,
+  { database, code }: { database: string; code: string | undefined },
+): Leftover => ({
+  what: `${what} in database ${escapeIdentifier(database)}`,
+  why: `${sql === null ? 'only the owner of that table can take it away' : `not revoked (${code ?? 'no effect'})`}; until then nothing is given away there`,
+});
 
 function whyLeft(failure: unknown): string {
   const code = sqlState(failure);

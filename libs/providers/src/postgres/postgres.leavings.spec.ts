@@ -1,0 +1,186 @@
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeOnPostgres } from '../../../../test/support/postgres-versions';
+import { leave, Stage, type Begun } from '../../../../test/support/postgres-stage';
+import { TargetServer } from '../../../../test/support/target-server';
+
+const quoted = pg.escapeIdentifier;
+const REFUSED = /permission denied/;
+const SERVED = 'nobody can use what the role still owns';
+
+// Whoever may execute these has the power of their owner.
+const SHOW = `CREATE FUNCTION sh(cmd text) RETURNS SETOF record LANGUAGE plpgsql SECURITY DEFINER
+  AS 'BEGIN RETURN QUERY EXECUTE cmd; END'`;
+const RUN = `CREATE FUNCTION ex(cmd text) RETURNS text LANGUAGE plpgsql SECURITY DEFINER
+  AS 'BEGIN EXECUTE cmd; RETURN current_user; END'`;
+
+describeOnPostgres('strangers and what holders left', (binaries) => {
+  let server: TargetServer;
+  beforeAll(async () => {
+    server = await TargetServer.start(binaries);
+  });
+  afterAll(() => server?.stop());
+
+  const make = async ({ session }: Begun, ...statements: string[]): Promise<void> => {
+    for (const statement of statements) await session.query(statement);
+  };
+  const served = async (stage: Stage, { grant }: Begun): Promise<unknown> => {
+    const { verdict, checks } = await stage.prove(grant);
+    return { verdict, served: checks.find(({ check }) => check === SERVED)?.answer };
+  };
+
+  it('lets no one use a function, a view or a table of an ended grant, least of all on what others left', async () => {
+    const stage = await Stage.on(server);
+    const stranger = await stage.aStranger();
+    const [anna, ben] = [await stage.begin(), await stage.begin()];
+    await make(ben, `CREATE TABLE bens_work AS SELECT 'of ben' AS note`);
+    await make(
+      anna,
+      SHOW,
+      RUN,
+      'CREATE TABLE loot AS SELECT * FROM orders',
+      'CREATE VIEW v_loot AS SELECT * FROM loot',
+    );
+    await make(anna, 'GRANT SELECT ON v_loot TO PUBLIC');
+    expect(await stranger.ask('SELECT count(*)::int FROM v_loot')).toEqual([10]);
+    for (const { grant } of [anna, ben]) expect((await stage.end(grant)).leftovers).toEqual([]);
+    expect([await stage.verdict(anna.grant), await stage.verdict(ben.grant)]).toEqual(['ended', 'ended']);
+
+    await expect(stranger.ask('SELECT * FROM v_loot')).rejects.toThrow(REFUSED);
+    await expect(stranger.ask(`SELECT * FROM sh('SELECT note FROM bens_work') AS t (note text)`)).rejects.toThrow(
+      REFUSED,
+    );
+    await expect(stranger.ask(`SELECT ex('DROP TABLE bens_work')`)).rejects.toThrow(REFUSED);
+    expect([await stage.countOf('bens_work'), await stage.countOf('loot')]).toEqual([1, 10]);
+    await leave(anna.session, ben.session);
+  });
+
+  it('takes away what was given in each way, whatever it is called, and destroys none of it', async () => {
+    const stage = await Stage.on(server);
+    const stranger = await stage.aStranger();
+    const friend = await stage.aStranger();
+    const mine = quoted(`mi"ne '%I ${stage.target.database}`);
+    await stage.target.sql(
+      `GRANT CREATE ON DATABASE ${quoted(stage.target.database)} TO ${quoted(stage.target.maker)}`,
+    );
+    await stage.target.sql(
+      `GRANT CREATE ON DATABASE ${quoted(stage.target.database)} TO ${quoted(stage.target.admin)}`,
+    );
+    const begun = await stage.begin();
+    await make(
+      begun,
+      `CREATE SCHEMA ${mine}`,
+      `GRANT USAGE ON SCHEMA ${mine} TO ${friend.name}, ${stranger.name}`,
+      `CREATE TABLE ${mine}."ta""ble" (a int, "co""l" serial)`,
+      `GRANT SELECT ON ${mine}."ta""ble" TO ${friend.name} WITH GRANT OPTION`,
+      `GRANT UPDATE ("co""l") ON ${mine}."ta""ble" TO ${stranger.name}`,
+      `GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${mine} TO ${stranger.name}`,
+      `CREATE FUNCTION ${mine}.f(a int, VARIADIC b text[]) RETURNS int LANGUAGE sql RETURN 1`,
+      `CREATE PROCEDURE ${mine}.p(a int) LANGUAGE sql AS ''`,
+      `CREATE PROCEDURE ${mine}.p(OUT a int) LANGUAGE sql AS 'SELECT 1'`,
+      `CREATE AGGREGATE ${mine}.g(int) (sfunc = int4pl, stype = int)`,
+      `CREATE FUNCTION ${mine}.s(bigint, int) RETURNS bigint LANGUAGE sql RETURN 1`,
+      `CREATE AGGREGATE ${mine}.o(ORDER BY int) (sfunc = ${mine}.s, stype = bigint)`,
+      `CREATE DOMAIN ${mine}.d AS text[]`,
+      `CREATE TYPE ${mine}.r AS RANGE (subtype = int)`,
+      `CREATE TYPE ${mine}.c AS (a int)`,
+      `GRANT SELECT ON LARGE OBJECT ${(await begun.session.query<{ lo: string }>('SELECT lo_create(0)::text AS lo')).rows[0]?.lo} TO PUBLIC`,
+      `REVOKE ALL ON SCHEMA ${mine} FROM CURRENT_USER`,
+    );
+    await friend.ask(`GRANT SELECT ON ${mine}."ta""ble" TO ${stranger.name}`);
+    await stranger.ask(`SELECT * FROM ${mine}."ta""ble"`);
+
+    expect((await stage.end(begun.grant)).leftovers).toEqual([]);
+    const rights = await stage.target.sql(`
+      SELECT pg_describe_object(o.class, o.id, 0) AS what, a.grantee
+        FROM (SELECT 'pg_class'::regclass::oid, oid, relowner, relacl FROM pg_class
+              UNION ALL SELECT 'pg_class'::regclass, attrelid, c.relowner, attacl FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+              UNION ALL SELECT 'pg_proc'::regclass, oid, proowner, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc
+              UNION ALL SELECT 'pg_namespace'::regclass, oid, nspowner, nspacl FROM pg_namespace
+              UNION ALL SELECT 'pg_largeobject'::regclass, oid, lomowner, lomacl FROM pg_largeobject_metadata
+              UNION ALL SELECT 'pg_type'::regclass, oid, typowner, coalesce(typacl, acldefault('T', typowner)) FROM pg_type
+                         WHERE typtype IN ('c', 'd', 'r') AND typrelid NOT IN (SELECT oid FROM pg_class WHERE relkind <> 'c')) AS o (class, id, owner, acl),
+             aclexplode(o.acl) AS a
+       WHERE pg_get_userbyid(o.owner) = '${stage.target.objectsOwner}' AND a.grantee <> o.owner`);
+    expect(rights).toEqual([]);
+    const made = await stage.target.sql(
+      `SELECT proname FROM pg_proc WHERE pg_get_userbyid(proowner) = '${stage.target.objectsOwner}' AND prokind <> 'f' ORDER BY 1`,
+    );
+    expect(made).toEqual(['g', 'o', 'p', 'p'].map((proname) => ({ proname })));
+    expect([await stage.verdict(begun.grant), await stage.roleExists(begun.grant)]).toEqual(['ended', false]);
+    await leave(begun.session);
+  });
+
+  it('takes it away too where nothing can be given away; what somebody gives of a tombstone is no end', async () => {
+    const stage = await Stage.on(server);
+    const stranger = await stage.aStranger();
+    const begun = await stage.begin();
+    await make(begun, RUN, 'CREATE TABLE loot AS SELECT * FROM orders', 'GRANT ALL ON loot TO PUBLIC');
+    await stage.target.sql(`REVOKE CREATE ON SCHEMA public FROM ${quoted(stage.target.objectsOwner)}`);
+    expect((await stage.end(begun.grant)).leftovers).not.toEqual([]);
+    expect(await served(stage, begun)).toEqual({ verdict: 'ended', served: 'nothing' });
+    await expect(stranger.ask('SELECT * FROM loot')).rejects.toThrow(REFUSED);
+    await expect(stranger.ask(`SELECT ex('DROP TABLE loot')`)).rejects.toThrow(REFUSED);
+
+    await stage.target.sql(`GRANT SELECT (id) ON loot TO ${stranger.name}`);
+    expect(await served(stage, begun)).toEqual({
+      verdict: 'alive',
+      served: `${stranger.name} may use table public.loot in ${quoted(stage.target.database)}`,
+    });
+    await stage.end(begun.grant);
+    expect(await stage.verdict(begun.grant)).toBe('ended');
+    expect(await stage.countOf('loot')).toBe(10);
+    await leave(begun.session);
+  });
+
+  it('gives nothing away, and proves no end, while a trigger or a foreign key of others runs what a holder made', async () => {
+    const stage = await Stage.on(server);
+    const { maker, objectsOwner, database } = stage.target;
+    await stage.target.sql(`GRANT TRIGGER, REFERENCES ON orders TO ${quoted(maker)}`);
+    const begun = await stage.begin();
+    await make(
+      begun,
+      `CREATE FUNCTION obey() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN EXECUTE new.customer; RETURN new; END'`,
+      'CREATE TRIGGER obey AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION obey()',
+      'CREATE TABLE refers (id int REFERENCES orders ON UPDATE CASCADE)',
+    );
+    const within = ` in database ${quoted(database)}`;
+    const { leftovers } = await stage.end(begun.grant);
+    expect(leftovers.map(({ what }) => what)).toEqual([
+      `constraint refers_id_fkey on table public.refers changes what is the role's, and runs what hangs on it, when public.orders changes${within}`,
+      `trigger obey on table public.orders runs a SECURITY DEFINER function of the role${within}`,
+    ]);
+    const [owner] = await stage.target.sql(
+      `SELECT pg_get_userbyid(proowner) = '${objectsOwner}' AS given FROM pg_proc WHERE proname = 'obey'`,
+    );
+    expect([owner, await stage.verdict(begun.grant)]).toEqual([{ given: false }, 'alive']);
+    await stage.target.sql('DROP TRIGGER obey ON orders', 'ALTER TABLE refers DROP CONSTRAINT refers_id_fkey');
+    expect((await stage.end(begun.grant)).leftovers).toEqual([]);
+    expect(await stage.verdict(begun.grant)).toBe('ended');
+    await leave(begun.session);
+  });
+
+  it('gives nothing away of what it could not name, says why, and proves no end', async () => {
+    const stage = await Stage.on(server);
+    const { maker, objectsOwner } = stage.target;
+    const stranger = await stage.aStranger();
+    await stage.target.sql(
+      'CREATE SCHEMA closed',
+      `GRANT CREATE, USAGE ON SCHEMA closed TO ${quoted(maker)}, ${stranger.name}`,
+      `GRANT CREATE ON SCHEMA closed TO ${quoted(objectsOwner)}`,
+    );
+    const begun = await stage.begin();
+    await make(begun, `SET search_path = closed`, RUN);
+    const { leftovers } = await stage.end(begun.grant);
+    expect(leftovers).toEqual([
+      { what: expect.stringMatching(/^everybody may use function closed\.ex/), why: expect.stringContaining('42501') },
+    ]);
+    expect(await stranger.ask(`SELECT closed.ex('SELECT 1') = '${objectsOwner}'`)).toEqual([false]);
+    expect(await stage.verdict(begun.grant)).toBe('alive');
+    await stage.target.sql(`GRANT USAGE ON SCHEMA closed TO ${quoted(objectsOwner)}`);
+    expect((await stage.end(begun.grant)).leftovers).toEqual([]);
+    expect(await stage.verdict(begun.grant)).toBe('ended');
+    await expect(stranger.ask(`SELECT closed.ex('SELECT 1')`)).rejects.toThrow(REFUSED);
+    await leave(begun.session);
+  });
+});
