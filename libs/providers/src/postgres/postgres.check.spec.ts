@@ -195,6 +195,24 @@ describe('check, on PostgreSQL 18', () => {
     ]);
   });
 
+  it('finds a database that takes any password, also when no entitlement names it', async () => {
+    const target = await aTarget();
+    const other = `trusting_${target.database}`;
+    await target.sql(
+      `CREATE DATABASE ${other}`,
+      `REVOKE ALL ON DATABASE ${other} FROM PUBLIC`,
+      `GRANT CONNECT ON DATABASE ${other} TO ${target.admin}`,
+    );
+    expect(worse(await check(target))).toEqual([]);
+    await target.sql(`GRANT CONNECT ON DATABASE ${other} TO ${target.reader}`);
+    const found = worse(await check(target)).map(({ message }) => message);
+    expect(found).toEqual([
+      expect.stringContaining(`lets our account in with a wrong password (database "${other}")`),
+      expect.stringContaining(`asks the roles of grants for no password (database "${other}")`),
+    ]);
+    await target.sql(`DROP DATABASE ${other}`);
+  });
+
   it('finds a server that lets no role of a grant in from here', async () => {
     const target = await aTarget();
     const database = `unreachable_${target.database}`;
