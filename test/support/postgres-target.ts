@@ -101,6 +101,7 @@ function setup(names: Names, password: string, major: number): string[] {
     `CREATE ROLE ${reader} NOLOGIN`,
     `CREATE ROLE ${maker} NOLOGIN`,
     `GRANT ${objects} TO ${admin}${major >= 16 ? ' WITH INHERIT TRUE, SET TRUE' : ''}`,
+    ...(major >= 16 ? [`GRANT pg_use_reserved_connections TO ${admin}`] : []),
     ...(major >= 16 ? [`GRANT ${reader}, ${maker} TO ${admin} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`] : []),
     `REVOKE ALL ON DATABASE ${database} FROM PUBLIC`,
     `GRANT CONNECT ON DATABASE ${database} TO ${admin}, ${reader}, ${maker}`,

@@ -39,6 +39,7 @@ export async function accountFindings(checkup: Checkup): Promise<CheckFinding[]>
       : []),
     ...attributeFindings(server, quoted(account.connection.user)),
     ...memberships.excess,
+    ...(await reservedFindings(checkup)),
     ...(await rightsFindings(checkup, { role: account.connection.user, title: 'our account', ownsNothing: true })),
   ];
 }
@@ -56,6 +57,26 @@ function clockFindings({ clock, readAfterMs }: Server, now: Date | undefined): C
   if (Math.abs(ahead) * 1_000 <= CLOCK_TOLERANCE_MS) return [];
   const message = `its clock is ${Math.abs(ahead).toFixed(1)} s ${ahead > 0 ? 'ahead of' : 'behind'} ours: its own deadline would be as wrong`;
   return [{ kind: 'wrong', message, remedy: 'synchronise the clocks (NTP) of the server and of Curfew’s database' }];
+}
+
+/** Whoever fills the server's connections would keep us out, and the sessions that we are to end in. */
+async function reservedFindings({ session, server, account }: Checkup): Promise<CheckFinding[]> {
+  if (server.major < SAFE_CREATEROLE) return [];
+  const { may, reserved } = await session.one<{ may: boolean; reserved: number }>(
+    `SELECT pg_has_role(current_user, 'pg_use_reserved_connections', 'USAGE') AS may,
+            current_setting('reserved_connections')::int AS reserved`,
+  );
+  const findings: CheckFinding[] = [];
+  const late = 'when all connections are in use, no grant can be ended';
+  const sql = [`GRANT pg_use_reserved_connections TO ${quoted(account.connection.user)};`];
+  if (!may) findings.push({ kind: 'notice', message: `our account may not use reserved connections: ${late}`, sql });
+  if (reserved === 0)
+    findings.push({
+      kind: 'notice',
+      message: `the server reserves no connections: ${late}`,
+      remedy: 'reserved_connections = 10 in postgresql.conf (of max_connections); then restart the server',
+    });
+  return findings;
 }
 
 function attributeFindings(server: Server, me: string): CheckFinding[] {

@@ -39,7 +39,8 @@ interface Asked {
 
 /**
  * A membership is excess when it brings attributes, roles of the server's own or rights on data, directly or through others.
- * Needed are the `objectsOwner`, ADMIN OPTION alone on what is lent (by whichever target), and the roles of our grants.
+ * Needed are the `objectsOwner`, ADMIN OPTION alone on what is lent (by whichever target), the roles of our grants, and the
+ * connections that the server keeps free.
  */
 export async function readMemberships(
   session: Session,
@@ -131,7 +132,7 @@ const FOUND = `
          WHERE has AND r.becomes
         UNION ALL
         SELECT 'a role of the server''s own'
-         WHERE p.rolname LIKE 'pg\\_%' AND (NOT r.lending OR r.role = r.first OR p.rolname <> ALL ($5::text[]))
+         WHERE p.rolname LIKE 'pg\\_%' AND (r.lending OR p.rolname <> 'pg_use_reserved_connections') AND (NOT r.lending OR r.role = r.first OR p.rolname <> ALL ($5::text[]))
         UNION ALL
         SELECT format('%s %s things in %s', CASE s.deptype WHEN 'o' THEN 'owns' ELSE 'rights on' END, count(*),
                       coalesce(quote_ident(d.datname), 'the server'))

@@ -121,6 +121,29 @@ describe('check, on PostgreSQL 18', () => {
     ]);
   });
 
+  it('notes that our account has no reserved connections, or the server none, and proposes SQL for what SQL mends', async () => {
+    const target = await aTarget();
+    const about = ({ findings }: CheckReport): CheckFinding[] =>
+      findings.filter(({ message }) => message.includes('connections:'));
+    await target.sql(`REVOKE pg_use_reserved_connections FROM ${target.admin}`);
+    const report = await check(target);
+    expect([report.ok, about(report).map(({ message }) => message)]).toEqual([
+      true,
+      [expect.stringContaining('our account may not'), expect.stringContaining('the server reserves no')],
+    ]);
+    await mend(target, ...report.findings);
+    expect(about(await check(target))).toEqual([
+      expect.objectContaining({ kind: 'notice', remedy: expect.stringContaining('restart') }),
+    ]);
+    await target.sql(`GRANT pg_use_reserved_connections TO ${target.reader}`);
+    expect(worse(await check(target))).toEqual([
+      expect.objectContaining({
+        kind: 'wrong',
+        message: expect.stringContaining('through "pg_use_reserved_connections"'),
+      }),
+    ]);
+  });
+
   const powerful: [string, string, RegExp][] = [
     ['superuser', 'SUPERUSER', /is a superuser/],
     ['CREATEROLE', 'CREATEROLE', /may create roles/],
