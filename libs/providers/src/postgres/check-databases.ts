@@ -2,6 +2,7 @@ import { escapeIdentifier as quoted } from 'pg';
 import type { CheckFinding } from '../provider';
 import { askedInTheClear } from './check-logins';
 import { GRANT_ROLE } from './check-memberships';
+import { triggerFindings } from './check-triggers';
 import { lendable, type Checkup } from './checkup';
 import { isTooWeak, sqlState } from './postgres.errors';
 import type { Session } from './session';
@@ -139,6 +140,7 @@ async function insideFindings(checkup: Checkup, database: Database, session: Ses
   }
   const place = { database: database.name, objectsOwner, major: checkup.server.major };
   findings.push(...schemas.flatMap((schema) => schemaFindings(schema, place)));
+  findings.push(...(await triggerFindings(session, database.name, database.groups)));
   for (const group of lenders)
     findings.push({
       kind: 'notice',

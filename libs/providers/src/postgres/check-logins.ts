@@ -2,8 +2,9 @@ import { Secret } from '@app/kernel';
 import { escapeIdentifier as quoted } from 'pg';
 import { randomUUID } from 'node:crypto';
 import { objectName, type CheckFinding } from '../provider';
+import type { Account } from './account';
 import type { Checkup } from './checkup';
-import { tryLogin } from './login';
+import { tryLogin, type LoginAttempt } from './login';
 import { SQLSTATE, sqlState } from './postgres.errors';
 import { randomPassword } from './password';
 
@@ -16,7 +17,7 @@ const MOST = 50;
  * database that a holder may enter, whichever entitlement names it: pg_hba.conf may treat those differently too.
  */
 export async function loginFindings(checkup: Checkup): Promise<CheckFinding[]> {
-  const { connection, budget } = checkup.account;
+  const { connection } = checkup.account;
   const findings: CheckFinding[] = [];
   const named = new Set(checkup.entitlements.map(({ database }) => database));
   const open = await openToHolders(checkup);
@@ -27,24 +28,45 @@ export async function loginFindings(checkup: Checkup): Promise<CheckFinding[]> {
     findings.push({ kind: 'notice', message });
   }
   for (const database of tried) {
-    const probe = { connection, database, password: new Secret(randomPassword()), applicationName: 'curfew-check' };
-    const ours = await tryLogin({ ...probe, username: connection.user }, budget);
-    if (ours.verdict === 'accepted' || ours.verdict === 'not_into_database')
-      findings.push(trusting(database, 'lets our account in with a wrong password'));
-    if (!named.has(database) && !open.includes(database)) continue;
-    const grants = await tryLogin({ ...probe, username: aGrantNobodyHas() }, budget);
-    if (['accepted', 'not_into_database', 'no_login'].includes(grants.verdict))
-      findings.push(trusting(database, 'asks the roles of grants for no password'));
-    if (grants.verdict === 'too_weak') findings.push(askedInTheClear(database, 'the roles of grants'));
-    // Where no entitlement leads nobody has to be let in.
-    if (named.has(database) && sqlState(grants.error) === SQLSTATE.invalidAuthorization && grants.verdict === 'unclear')
-      findings.push({
-        kind: 'wrong',
-        message: `pg_hba.conf lets no role of a grant into ${quoted(database)} from here`,
-        remedy: 'hostssl all all <our network> scram-sha-256, in pg_hba.conf; then SELECT pg_reload_conf();',
-      });
+    findings.push(...(await asOurselves(checkup, database)));
+    const isNamed = named.has(database);
+    if (isNamed || open.includes(database)) findings.push(...(await asAGrant(checkup, { database, isNamed })));
   }
   return findings;
+}
+
+const wrongly = ({ connection }: Account, database: string): Omit<LoginAttempt, 'username'> => ({
+  connection,
+  database,
+  password: new Secret(randomPassword()),
+  applicationName: 'curfew-check',
+});
+
+async function asOurselves({ account }: Checkup, database: string): Promise<CheckFinding[]> {
+  const { verdict } = await tryLogin(
+    { ...wrongly(account, database), username: account.connection.user },
+    account.budget,
+  );
+  if (verdict !== 'accepted' && verdict !== 'not_into_database') return [];
+  return [trusting(database, 'lets our account in with a wrong password')];
+}
+
+/** @param place.isNamed an entitlement leads there: where none does nobody has to be let in */
+async function asAGrant(
+  { account }: Checkup,
+  { database, isNamed }: { database: string; isNamed: boolean },
+): Promise<CheckFinding[]> {
+  const { verdict, error } = await tryLogin(
+    { ...wrongly(account, database), username: aGrantNobodyHas() },
+    account.budget,
+  );
+  if (['accepted', 'not_into_database', 'no_login'].includes(verdict))
+    return [trusting(database, 'asks the roles of grants for no password')];
+  if (verdict === 'too_weak') return [askedInTheClear(database, 'the roles of grants')];
+  if (!isNamed || verdict !== 'unclear' || sqlState(error) !== SQLSTATE.invalidAuthorization) return [];
+  const message = `pg_hba.conf lets no role of a grant into ${quoted(database)} from here`;
+  const remedy = 'hostssl all all <our network> scram-sha-256, in pg_hba.conf; then SELECT pg_reload_conf();';
+  return [{ kind: 'wrong', message, remedy }];
 }
 
 async function openToHolders({ session, entitlements }: Checkup): Promise<string[]> {

@@ -2,7 +2,10 @@ import { escapeIdentifier as quoted } from 'pg';
 import type { CheckFinding } from '../provider';
 import { rightsFindings } from './check-rights';
 import type { Checkup } from './checkup';
+import { whatItServes } from './tombstones';
 import { SAFE_CREATEROLE } from './versions';
+
+const NAMED = 5;
 
 interface Owner {
   readonly isFirst: boolean;
@@ -24,6 +27,7 @@ export async function ownerFindings(checkup: Checkup): Promise<CheckFinding[]> {
     return [{ kind: 'missing', message: `there is no role ${owner}`, sql: [`CREATE ROLE ${owner} NOLOGIN;`, ...join] }];
   const findings = excessFindings(owner, found, isModern);
   findings.push(...(await rightsFindings(checkup, { role: objectsOwner, title: owner, ownsNothing: false })));
+  findings.push(...(await servedFindings(checkup, owner)));
   if (!memberships.usable.includes(objectsOwner) || !memberships.becomes.includes(objectsOwner))
     findings.push({ kind: 'missing', message: `our account cannot give objects to ${owner}`, sql: join });
   if (entitlements.some(({ groupRole }) => groupRole === objectsOwner))
@@ -32,6 +36,20 @@ export async function ownerFindings(checkup: Checkup): Promise<CheckFinding[]> {
       message: `${owner} is an entitlement's group role too: what one leaves, others could run`,
     });
   return findings;
+}
+
+/** Left by grants that somebody opened to others again: with a function they would reach all that is left. */
+async function servedFindings({ account }: Checkup, owner: string): Promise<CheckFinding[]> {
+  const { objectsOwner } = account.connection;
+  const { usable } = await whatItServes(account, objectsOwner, 'curfew-check');
+  return [...Map.groupBy(usable, ({ database }) => database)].map(([database, some]): CheckFinding => {
+    const sql = some.flatMap((one) => (one.sql === null ? [] : [`${one.sql};`]));
+    const names = some.slice(0, NAMED).map(({ what }) => what);
+    const more = some.length > NAMED ? ', …' : '';
+    const message = `in ${quoted(database)} others can use what ${owner} got from holders: ${names.join('; ')}${more}`;
+    const rest = 'Drop that trigger or foreign key, or give the table to another owner.';
+    return { kind: 'excess', message, database, ...(sql.length > 0 ? { sql } : { remedy: rest }) };
+  });
 }
 
 function excessFindings(

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { CheckFinding } from '@app/providers';
 import { describeOnPostgres } from '../../../../test/support/postgres-versions';
 import { leave, Stage, type Begun } from '../../../../test/support/postgres-stage';
 import { TargetServer } from '../../../../test/support/target-server';
@@ -182,5 +183,50 @@ describeOnPostgres('strangers and what holders left', (binaries) => {
     expect(await stage.verdict(begun.grant)).toBe('ended');
     await expect(stranger.ask(`SELECT closed.ex('SELECT 1')`)).rejects.toThrow(REFUSED);
     await leave(begun.session);
+  });
+
+  it('is told by the check what others can use of it again, and which group roles may hang something on tables of others', async () => {
+    const stage = await Stage.on(server);
+    const { target, provider } = stage;
+    const stranger = await stage.aStranger();
+    const begun = await stage.begin();
+    await make(begun, RUN);
+    await stage.end(begun.grant);
+    const entitlements = [target.major >= 16 ? target.make : target.read];
+    const excess = async (): Promise<CheckFinding[]> =>
+      (await provider.check(target.access, entitlements)).findings.filter(({ kind }) => kind !== 'notice');
+    expect(await excess()).toEqual([]);
+
+    await target.sql(`GRANT EXECUTE ON FUNCTION ex TO ${stranger.name} WITH GRANT OPTION`);
+    const [again, ...none] = await excess();
+    expect([again, none]).toMatchObject([
+      { kind: 'excess', message: expect.stringContaining('may use function public.ex') },
+      [],
+    ]);
+    await target.sql(...(again?.sql ?? []));
+    expect(await excess()).toEqual([]);
+    await leave(begun.session);
+
+    if (target.major < 16) return; // there no group role may create
+    await target.sql(
+      `CREATE ROLE ${quoted(`${target.maker}_more`)}`,
+      `GRANT ALL ON orders TO ${quoted(`${target.maker}_more`)} WITH GRANT OPTION`,
+      `SET ROLE ${quoted(`${target.maker}_more`)}`,
+      `GRANT TRIGGER, REFERENCES (id) ON orders TO ${quoted(target.maker)}`,
+      'RESET ROLE',
+      'GRANT TRIGGER ON orders TO PUBLIC',
+    );
+    const [hooks, ...others] = await excess();
+    expect([hooks, others]).toMatchObject([
+      {
+        kind: 'excess',
+        message: expect.stringContaining(`"${target.maker}" may hang triggers or foreign keys on public.orders`),
+      },
+      [],
+    ]);
+    await target.sql(...(hooks?.sql ?? []));
+    expect(await excess()).toEqual([]);
+    await target.sql(`GRANT TRIGGER ON orders TO ${quoted(target.reader)}`);
+    expect((await provider.check(target.access, [target.read])).ok).toBe(true);
   });
 });

@@ -12,6 +12,8 @@ import { whatItServes, type Served } from './tombstones';
 
 /** A target that ends many is not to be flooded with logins that it refuses. */
 const LOGINS_AT_ONCE = 8;
+/** Of what others can use. */
+const NAMED = 5;
 
 /** All that is known of a grant at one moment: one statement, one snapshot. */
 interface Sight {
@@ -151,11 +153,17 @@ async function servedChecks(
     return [{ ...notSeen(translated(error)), check }];
   }
   const { usable, closed, unanswered } = served;
-  if (usable.length > 0) return [{ check, verdict: 'alive', answer: usable.join('; ') }];
+  if (usable.length > 0) return [{ check, verdict: 'alive', answer: namesOf(usable) }];
   if (unanswered.length > 0) return [{ check, verdict: 'unknown', answer: `no answer from ${unanswered.join(', ')}` }];
   const unseen = closed.length > 0 ? `; not seen, for it is closed to us: ${closed.join(', ')}` : '';
   return [{ check, verdict: 'ended', answer: `nothing${unseen}` }];
 }
+
+const namesOf = (usable: Served['usable']): string =>
+  [
+    ...usable.slice(0, NAMED).map(({ what, database }) => `${what} in ${escapeIdentifier(database)}`),
+    ...(usable.length > NAMED ? ['…'] : []),
+  ].join('; ');
 
 const sessionsCheck = ({ sessions }: Sight): ProofCheck => ({
   check: 'no session of the role is live',

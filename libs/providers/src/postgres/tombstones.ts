@@ -2,13 +2,11 @@ import { escapeIdentifier } from 'pg';
 import type { Account } from './account';
 import { mayPass, sqlState } from './postgres.errors';
 import type { Session } from './session';
-import { usableByOthers } from './strip-rights';
-
-const NAMED = 5;
+import { usableByOthers, type Usable } from './strip-rights';
 
 /** What others can do with what a role without any power owns. */
 export interface Served {
-  readonly usable: readonly string[];
+  readonly usable: readonly (Usable & { readonly database: string })[];
   /** Databases of which nothing can be said: they are closed to us, or did not answer. */
   readonly closed: readonly string[];
   readonly unanswered: readonly string[];
@@ -23,16 +21,16 @@ interface Place {
 /** Looks into each database in which the role owns something. It changes nothing. */
 export async function whatItServes(account: Account, role: string, applicationName: string): Promise<Served> {
   const { owner, places } = await account.with(applicationName, (session) => placesOf(session, role));
-  const usable: string[] = [];
+  const usable: (Usable & { database: string })[] = [];
   const closed: string[] = [];
   const unanswered: string[] = [];
   for (const { database, named } of places) {
     const within = escapeIdentifier(database);
     try {
       const seen = await account.with(applicationName, (session) => usableByOthers(session, owner), database);
-      usable.push(...seen.slice(0, NAMED).map(({ what }) => `${what} in ${within}`));
+      usable.push(...seen.map((one) => ({ ...one, database })));
     } catch (error) {
-      if (named) usable.push(`others were given rights in ${within}`);
+      if (named) usable.push({ what: 'somebody was given rights', sql: null, database });
       else if (mayPass(error) || sqlState(error) === undefined) unanswered.push(within);
       else closed.push(within);
     }
