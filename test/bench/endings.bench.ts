@@ -115,7 +115,7 @@ describe.each(BACKENDS.filter((backend) => WANTED.includes(backend)))('endings, 
   it('takes effect at PostgreSQL in one instant', async () => {
     const rounds: { shut: number; proven: number }[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
-      const grants = await population.mortal({ count: 5_000, inMs: 15_000, overMs: 0, pickedUp: 500, roles: true });
+      const grants = await population.mortal({ count: 5_000, inMs: 25_000, overMs: 0, pickedUp: 500, roles: true });
       const watch = await Watch.over(stage, grants, { sessionEvery: 250 });
       const ends = await proven(grants, 600_000);
       const seen = await watch.end();

@@ -5,6 +5,7 @@ import { DEMO_ADMIN, DEMO_DATABASE } from '../../scripts/demo-target';
 import type { BenchStage } from './stage';
 
 const GROUP_ROLE = 'orders_read';
+const AT_ONCE = 500;
 const FOR_LONG = "interval '30 days'";
 
 /** A grant that ends, as the bench made it. */
@@ -90,7 +91,7 @@ export class Population {
     });
   }
 
-  /** As our own account makes them, but with one round of SCRAM: only their end is measured. */
+  /** As they are when our own account has made them, but with one round of SCRAM: only their end is measured. */
   async #makeRoles(grants: readonly Mortal[]): Promise<void> {
     const client = await this.stage.target.connect();
     try {
@@ -100,13 +101,15 @@ export class Population {
         `SELECT rolpassword AS verifier FROM pg_authid WHERE rolname = 'bench'`,
       );
       await client.query('DROP ROLE bench');
-      await client.query(`SET SESSION AUTHORIZATION ${DEMO_ADMIN}`);
       const statements = grants.map(
         ({ role, endsAt }) =>
           `CREATE ROLE "${role}" LOGIN CONNECTION LIMIT 5 PASSWORD '${rows[0]!.verifier}' VALID UNTIL '${new Date(endsAt).toISOString()}';
-           GRANT ${GROUP_ROLE} TO "${role}" WITH INHERIT TRUE, SET FALSE;`,
+           GRANT "${role}" TO ${DEMO_ADMIN} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
+           GRANT ${GROUP_ROLE} TO "${role}" WITH INHERIT TRUE, SET FALSE GRANTED BY ${DEMO_ADMIN};
+           COMMENT ON ROLE "${role}" IS '${role}';`,
       );
-      await client.query(`BEGIN; ${statements.join('\n')} COMMIT`);
+      for (let at = 0; at < statements.length; at += AT_ONCE)
+        await client.query(`BEGIN; ${statements.slice(at, at + AT_ONCE).join('\n')} COMMIT`);
     } finally {
       client.release(true);
     }

@@ -1,4 +1,4 @@
-import type { Ended, EndsMany, GrantRef, Proof, TargetAccess, ToProve } from '@app/providers';
+import type { Ended, EndedMany, EndsMany, GrantRef, Proof, TargetAccess, ToProve } from '@app/providers';
 import { objectName } from '@app/providers';
 import { FakeTarget } from './fake-target';
 
@@ -6,14 +6,16 @@ import { FakeTarget } from './fake-target';
 export class FakeTargetOfMany extends FakeTarget implements EndsMany {
   /** What something stands in the way of, by the grant's id: it is left out of endings together. */
   readonly inTheWay = new Set<string>();
+  /** For more of them there is no time. */
+  most = Infinity;
 
-  async endMany(target: TargetAccess, grants: readonly GrantRef[]): Promise<ReadonlyMap<string, Ended>> {
+  async endMany(target: TargetAccess, grants: readonly GrantRef[]): Promise<EndedMany> {
     const ended = new Map<string, Ended>();
-    for (const grant of grants) {
+    for (const grant of grants.slice(0, this.most)) {
       if (this.inTheWay.has(grant.grantId) || this.systemOf(target).starts(objectName(grant)) > 0) continue;
       ended.set(grant.grantId, await this.end(target, grant));
     }
-    return ended;
+    return { ended, later: grants.slice(this.most).map(({ grantId }) => grantId) };
   }
 
   async proveMany(target: TargetAccess, grants: readonly ToProve[]): Promise<ReadonlyMap<string, Proof>> {

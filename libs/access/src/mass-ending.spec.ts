@@ -74,6 +74,16 @@ describe('grants that one cause ends', () => {
     expect(callsOf('end')).toEqual([HOW_MANY, undefined, undefined]);
   });
 
+  it('are ended together once more where there was no time for all of them', async () => {
+    const ids = await active();
+    target.most = 2;
+    await expired(ids);
+    await workUntil('ended', ids);
+    // Each time the first goes on alone when it was not among them.
+    expect(callsOf('end')[0]).toBe(HOW_MANY);
+    expect(callsOf('end').filter((of) => of !== undefined).length).toBeGreaterThan(1);
+  });
+
   it('are not mixed with those that another cause ends', async () => {
     const [one, two] = [await active(2), await active(2)];
     await expired(one);

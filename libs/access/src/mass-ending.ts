@@ -1,14 +1,14 @@
 import { In } from 'typeorm';
 import { failpoint } from '@app/kernel';
 import { Batch, type Operation, type Transaction } from '@app/platform';
-import { endsMany, type Ended, type EndsMany, type Provider } from '@app/providers';
+import { endsMany, type EndedMany, type EndsMany, type Provider } from '@app/providers';
 import { conclude, withdrawCredentials, type HeldEnding, type ProvenEnding } from './end-outcome';
 import { Grant } from './grant.entity';
 import { objectionTo, onRecord, tried, type ProofGrounds } from './proof-grounds';
 import type { Connected, Work } from './work';
 
 /** How many grants are ended by one call. */
-const MOST = 500;
+const MOST = 2_000;
 
 /** Endings of one cause on one target, in the hands of one worker. */
 export interface Mass {
@@ -18,7 +18,6 @@ export interface Mass {
 }
 
 type ConnectedMany = Connected & { readonly provider: Provider & EndsMany };
-type Over = ReadonlyMap<string, Ended>;
 
 /**
  * Ends grants on one target together when one cause ends them: a deadline that they share, a policy that has changed. What
@@ -36,7 +35,7 @@ export class MassEnding {
     if (batch.others.length === 0) return undefined;
     const target = await this.work.reach.connected(grant.targetId);
     if (!canEndMany(target)) {
-      await batch.dissolve(batch.others);
+      await batch.giveBack(batch.others, 'alone');
       return undefined;
     }
     const held = await this.#held(batch);
@@ -54,13 +53,22 @@ export class MassEnding {
     const { batch } = mass;
     const begun = await this.#withdraw(mass);
     failpoint('mass_ending.withdrawn');
-    const ended = await this.#end(mass, begun);
+    const { ended, later: notYet } = await this.#end(mass, begun);
+    const later = new Set(notYet);
     failpoint('mass_ending.ended');
     const proven = await this.#prove(mass, begun, ended);
     failpoint('mass_ending.proven');
     const over = await this.#conclude(mass, proven);
     failpoint('mass_ending.committed');
-    await batch.dissolve(batch.others.filter(({ subjectId }) => !over.has(subjectId)));
+    const left = batch.others.filter(({ subjectId }) => !over.has(subjectId));
+    await batch.giveBack(
+      left.filter(({ subjectId }) => !later.has(subjectId)),
+      'alone',
+    );
+    await batch.giveBack(
+      left.filter(({ subjectId }) => later.has(subjectId)),
+      'together',
+    );
     return over;
   }
 
@@ -83,14 +91,18 @@ export class MassEnding {
     });
   }
 
-  async #end({ batch, target: { name, provider, access } }: Mass, begun: readonly HeldEnding[]): Promise<Over> {
-    if (begun.length === 0) return new Map();
+  async #end({ batch, target: { name, provider, access } }: Mass, begun: readonly HeldEnding[]): Promise<EndedMany> {
+    if (begun.length === 0) return { ended: new Map(), later: [] };
     const refs = await this.work.reach.refs(idsOf(begun));
     const call = { name, step: 'end', of: begun.length, renew: () => batch.renew() } as const;
     return this.work.speak(batch.first, call, () => provider.endMany(access, refs));
   }
 
-  async #prove({ batch, target }: Mass, begun: readonly HeldEnding[], ended: Over): Promise<ProvenEnding[]> {
+  async #prove(
+    { batch, target }: Mass,
+    begun: readonly HeldEnding[],
+    ended: EndedMany['ended'],
+  ): Promise<ProvenEnding[]> {
     const gone = begun.filter(({ grant }) => ended.has(grant.id));
     if (gone.length === 0) return [];
     // A login for each would take longer than the ends: what nobody has picked up, nobody can try either.

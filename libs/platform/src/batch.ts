@@ -51,12 +51,12 @@ export class Batch {
     );
   }
 
-  /** Gives them back at once: each is to be carried out by itself. */
-  async dissolve(left: readonly Operation[]): Promise<void> {
+  /** Gives them back at once: each is to be carried out by itself, or they are to be taken together again. */
+  async giveBack(left: readonly Operation[], how: 'alone' | 'together'): Promise<void> {
     if (left.length === 0) return;
     await this.database.query(
-      `UPDATE operations o SET run_after = clock_timestamp(), lease_owner = NULL, lease_ends_at = NULL, step = '${ALONE}' ${HELD}`,
-      fencesOf(left),
+      `UPDATE operations o SET run_after = clock_timestamp(), lease_owner = NULL, lease_ends_at = NULL, step = $3 ${HELD}`,
+      [...fencesOf(left), how === 'alone' ? ALONE : null],
     );
   }
 

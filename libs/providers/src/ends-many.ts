@@ -8,6 +8,13 @@ export interface ToProve {
   readonly proofCopy?: Secret<Credential>;
 }
 
+export interface EndedMany {
+  /** By the grant's id, those that have ended. */
+  readonly ended: ReadonlyMap<string, Ended>;
+  /** The ids of those for which there was no time: they are to be ended together once more. */
+  readonly later: readonly string[];
+}
+
 /**
  * An optional ability: ends and proves many grants on one target in a few round trips, so that a mass ending is bounded by
  * the target and not by us.
@@ -22,9 +29,9 @@ export interface ToProve {
 export interface EndsMany {
   /**
    * @param grants at least one, all of one installation
-   * @returns by the grant's id, those that have ended. Who is absent may be shut already, and must be ended by {@link Provider.end}
+   * @returns what came of it. Who is in neither list may be shut already, and must be ended by {@link Provider.end}
    */
-  endMany(target: TargetAccess, grants: readonly GrantRef[]): Promise<ReadonlyMap<string, Ended>>;
+  endMany(target: TargetAccess, grants: readonly GrantRef[]): Promise<EndedMany>;
   /** @returns by the grant's id, of each what {@link Provider.prove} would say */
   proveMany(target: TargetAccess, grants: readonly ToProve[]): Promise<ReadonlyMap<string, Proof>>;
 }

@@ -1,4 +1,4 @@
-export { endsMany, type EndsMany, type ToProve } from './ends-many';
+export { endsMany, type EndedMany, type EndsMany, type ToProve } from './ends-many';
 export { PostgresProvider } from './postgres/postgres.provider';
 export { postgresConnection, postgresEntitlement } from './postgres/postgres.schemas';
 export type { PostgresConnection, PostgresEntitlement } from './postgres/postgres.schemas';

@@ -1,5 +1,6 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import { failpoint } from '@app/kernel';
+import type { EndedMany } from '../ends-many';
 import { objectName, type Ended, type GrantRef } from '../provider';
 import { TargetUnavailable } from '../provider.errors';
 import { connectionNames, type Account } from './account';
@@ -15,15 +16,22 @@ import { majorOf } from './versions';
 const LOCK_MS = 50;
 const QUIET_MS = 1_500;
 
+/** What is dropped takes the longer, the more roles our account has made: others are to have their turn. */
+const WORK_MS = 3_000;
+
+const TIME_IS_OVER = 'found the login closed: its time was over';
+
 interface Role extends Doomed {
   readonly grantId: string;
+  /** The server itself lets nobody in as this role any more, and only an administrator could change that. */
+  readonly isOver: boolean;
 }
 
 /**
  * Ends the grants that nothing stands in the way of: the same steps as `end`, in the same order, each for all of them. Who
  * holds a lock, owns something, hides or is still being made is left to `end`, with the login closed where that went through.
  */
-export async function endMany(account: Account, grants: readonly GrantRef[]): Promise<ReadonlyMap<string, Ended>> {
+export async function endMany(account: Account, grants: readonly GrantRef[]): Promise<EndedMany> {
   return account.with(connectionNames.endMany(grants), async (session) => {
     const ended = new Map<string, Ended>();
     const settled = await notBeingMade(session, grants);
@@ -31,19 +39,20 @@ export async function endMany(account: Account, grants: readonly GrantRef[]): Pr
     for (const { grantId } of absent) ended.set(grantId, { steps: [], leftovers: [] });
 
     await session.query(`SELECT set_config('lock_timeout', $1, false)`, [`${LOCK_MS}ms`]);
-    const closed = await forEach(session, roles, 'ALTER ROLE %I NOLOGIN PASSWORD NULL');
+    const [over, open] = [roles.filter(({ isOver }) => isOver), roles.filter(({ isOver }) => !isOver)];
+    const closing = await forEach(session, open, 'ALTER ROLE %I NOLOGIN PASSWORD NULL');
     failpoint('postgres.many_closed');
-    const { cut: sessions, quiet } = await endAllSessions(account, session, closed);
+    const { cut: sessions, quiet } = await endAllSessions(account, session, [...over, ...closing.done]);
     failpoint('postgres.many_sessions_ended');
-    const dropped = await dropAll(session, quiet);
+    const dropping = await dropAll(session, quiet);
     failpoint('postgres.many_dropped');
-    for (const { grantId, name, oid } of dropped) {
+    for (const { grantId, name, oid, isOver } of dropping.done) {
       const cut = sessions.get(oid)?.size ?? 0;
-      const steps = [`one of ${grants.length} that ended together`, 'closed the login'];
+      const steps = [`one of ${grants.length} that ended together`, isOver ? TIME_IS_OVER : 'closed the login'];
       if (cut > 0) steps.push(`ended ${cut} session${cut === 1 ? '' : 's'}`);
       ended.set(grantId, { steps: [...steps, `dropped the role ${escapeIdentifier(name)}`], leftovers: [] });
     }
-    return ended;
+    return { ended, later: [...closing.later, ...dropping.later].map(({ grantId }) => grantId) };
   });
 }
 
@@ -63,18 +72,20 @@ async function notBeingMade(session: Session, grants: readonly GrantRef[]): Prom
  * In the order of their names: of two that end the same ones, the second waits for the first and for nothing else.
  */
 async function rolesOf(session: Session, grants: readonly GrantRef[]): Promise<{ roles: Role[]; absent: GrantRef[] }> {
-  const rows = await session.query<{ mark: string; name: string; oid: number; version: number }>(
-    `SELECT mark, name, oid, current_setting('server_version_num')::int AS version
-       FROM (${rolesMarked('$1::text[]')}) AS marked ORDER BY name`,
+  const rows = await session.query<Omit<Role, 'major' | 'grantId'> & { mark: string; version: number }>(
+    `SELECT mark, name, marked.oid, coalesce(rolvaliduntil <= clock_timestamp(), false) AS "isOver",
+            current_setting('server_version_num')::int AS version
+       FROM (${rolesMarked('$1::text[]')}) AS marked JOIN pg_roles r ON r.oid = marked.oid ORDER BY name`,
     [grants.map(objectName)],
   );
   const byMark = Map.groupBy(rows, ({ mark }) => mark);
   const grantIds = new Map(grants.map((grant) => [objectName(grant), grant.grantId]));
   const plain = rows.filter(({ mark, name }) => mark === name && byMark.get(mark)?.length === 1);
   return {
-    roles: plain.map(({ name, oid, version }) => ({
+    roles: plain.map(({ name, oid, isOver, version }) => ({
       name,
       oid,
+      isOver,
       major: majorOf(version),
       grantId: grantIds.get(name) ?? '',
     })),
@@ -82,35 +93,42 @@ async function rolesOf(session: Session, grants: readonly GrantRef[]): Promise<{
   };
 }
 
-/**
- * One statement for each role, in one round trip. Where it fails, it fails for that role alone.
- *
- * @returns the roles for which it went through
- */
-async function forEach(session: Session, roles: readonly Role[], statement: string): Promise<Role[]> {
-  if (roles.length === 0) return [];
+interface Gone {
+  /** For which it went through. */
+  readonly done: Role[];
+  /** For which there was no time. */
+  readonly later: Role[];
+}
+
+/** One statement for each role, in one round trip, for as long as it may take. Where it fails, it fails for that role alone. */
+async function forEach(session: Session, roles: readonly Role[], statement: string): Promise<Gone> {
+  if (roles.length === 0) return { done: [], later: [] };
   await session.query(`SELECT set_config('curfew.names', $1, false)`, [roles.map(({ name }) => name).join()]);
   await session.query(`
     DO $do$
     DECLARE
+      until timestamptz := clock_timestamp() + interval '${WORK_MS} ms';
       name text;
+      tried int := 0;
       done text[] := '{}';
     BEGIN
       FOREACH name IN ARRAY string_to_array(current_setting('curfew.names'), ',') LOOP
+        EXIT WHEN clock_timestamp() > until;
+        tried := tried + 1;
         BEGIN
           EXECUTE format(${escapeLiteral(statement)}, name);
           done := done || name;
         EXCEPTION WHEN OTHERS THEN NULL;
         END;
       END LOOP;
-      PERFORM set_config('curfew.done', array_to_string(done, ','), false);
+      PERFORM set_config('curfew.done', array_to_string(done, ','), false), set_config('curfew.tried', tried::text, false);
     END
     $do$`);
-  const { done } = await session.one<{ done: string[] }>(
-    `SELECT string_to_array(current_setting('curfew.done'), ',') AS done`,
+  const { done, tried } = await session.one<{ done: string[]; tried: number }>(
+    `SELECT string_to_array(current_setting('curfew.done'), ',') AS done, current_setting('curfew.tried')::int AS tried`,
   );
   const names = new Set(done);
-  return roles.filter(({ name }) => names.has(name));
+  return { done: roles.filter(({ name }) => names.has(name)), later: roles.slice(tried) };
 }
 
 interface Quiet {
@@ -169,7 +187,7 @@ async function tellThem(session: Session, role: Role, pids: readonly number[]): 
 }
 
 /** All in one transaction, which is undone when one of their sessions turns up in that very moment. */
-async function dropAll(session: Session, roles: readonly Role[]): Promise<Role[]> {
+async function dropAll(session: Session, roles: readonly Role[]): Promise<Gone> {
   const prepared = await session.query<{ owner: string }>(
     'SELECT owner FROM pg_prepared_xacts WHERE owner = ANY($1::name[])',
     [roles.map(({ name }) => name)],
@@ -177,10 +195,10 @@ async function dropAll(session: Session, roles: readonly Role[]): Promise<Role[]
   const owners = new Set(prepared.map(({ owner }) => owner));
   const droppable = roles.filter(({ name }) => !owners.has(name));
   await session.query('BEGIN');
-  const dropped = await forEach(session, droppable, 'DROP ROLE %I');
+  const { done, later } = await forEach(session, droppable, 'DROP ROLE %I');
   const live = await session.query('SELECT FROM pg_stat_activity WHERE usesysid = ANY($1)', [
-    dropped.map(({ oid }) => oid),
+    done.map(({ oid }) => oid),
   ]);
   await session.query(live.length === 0 ? 'COMMIT' : 'ROLLBACK');
-  return live.length === 0 ? dropped : [];
+  return { done: live.length === 0 ? done : [], later };
 }

@@ -13,7 +13,7 @@ describeOnPostgres('a mass ending', (binaries) => {
   afterAll(() => server?.stop());
 
   const endMany = async (...begun: Begun[]): Promise<string[]> => {
-    const ended = await stage.provider.endMany(
+    const { ended } = await stage.provider.endMany(
       stage.target.access,
       begun.map(({ grant }) => grant),
     );

@@ -12,7 +12,7 @@ import {
   type Proof,
   type TargetAccess,
 } from '../provider';
-import type { EndsMany, ToProve } from '../ends-many';
+import type { EndedMany, EndsMany, ToProve } from '../ends-many';
 import { TargetNetworks } from '../target-networks';
 import { Account } from './account';
 import { Budget } from './budget';
@@ -64,7 +64,7 @@ export class PostgresProvider extends Provider implements EndsMany {
     return this.#bounded('prove', target, (account) => prove(account, grant, proofCopy));
   }
 
-  endMany(target: TargetAccess, grants: readonly GrantRef[]): Promise<ReadonlyMap<string, Ended>> {
+  endMany(target: TargetAccess, grants: readonly GrantRef[]): Promise<EndedMany> {
     return this.#bounded('endMany', target, (account) => endMany(account, grants));
   }
 

@@ -45,7 +45,7 @@ describeOnPostgres('a role that somebody has called something else', (binaries) 
 
   it('is not one of many that end together', async () => {
     const { provider, target } = stage;
-    expect([...(await provider.endMany(target.access, [begun.grant])).keys()]).toEqual([]);
+    expect([...(await provider.endMany(target.access, [begun.grant])).ended.keys()]).toEqual([]);
     const proofs = await provider.proveMany(target.access, [{ grant: begun.grant }]);
     expect(proofs.get(begun.grant.grantId)?.verdict).toBe('alive');
     await stage.end(begun.grant);
