@@ -1,7 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { aGrant, GRANT_ID, inSeconds } from '../../../../test/support/cli/builders';
 import { buildCli, start, type BuiltCli } from '../../../../test/support/cli/built-cli';
 import { Desk } from '../../../../test/support/cli/desk';
 import { problem, type Asked } from '../../../../test/support/cli/fake-service';
+import { KeptCredentials } from '../state/kept-credentials';
 
 let cli: BuiltCli;
 let desk: Desk;
@@ -125,20 +127,22 @@ it('never shows a token to another service', async () => {
   }
 });
 
+const BEGUN = {
+  status: 201,
+  body: {
+    id: 's',
+    handle: 'h',
+    userCode: 'AAAA-BBBB',
+    verificationUri: 'http://127.0.0.1/device',
+    intervalSeconds: 1,
+    expiresInSeconds: 30,
+  },
+};
+
 it('signs in, waits as long as it is told to, and keeps what it gets', async () => {
   let polls = 0;
   desk.service
-    .on('POST /v1/sign-ins', {
-      status: 201,
-      body: {
-        id: 's',
-        handle: 'h',
-        userCode: 'AAAA-BBBB',
-        verificationUri: 'http://127.0.0.1/device',
-        intervalSeconds: 1,
-        expiresInSeconds: 30,
-      },
-    })
+    .on('POST /v1/sign-ins', BEGUN)
     .on('POST /v1/sign-ins/s/tokens', ({ body }) => {
       polls += 1;
       expect(body).toEqual({ handle: 'h' });
@@ -154,4 +158,58 @@ it('signs in, waits as long as it is told to, and keeps what it gets', async () 
   expect(JSON.parse(stdout)).toMatchObject({ name: 'Ada' });
   expect(stderr).toContain('AAAA-BBBB');
   expect(stdout + stderr).not.toContain('access-1');
+});
+
+describe('signing in where somebody is signed in already', () => {
+  const keep = () =>
+    new KeptCredentials(desk.profile).keep(GRANT_ID, {
+      fields: {},
+      environment: {},
+      endsAt: inSeconds(600),
+      entitlement: 'orders-db/read',
+      version: 1,
+      aheadMs: 0,
+    });
+  const kept = () => new KeptCredentials(desk.profile).ids();
+  const callers = (route: string) => desk.service.of(route).map(({ headers }) => headers.authorization);
+
+  beforeEach(() => {
+    desk.signIn('former', 'refresh-of-former');
+    keep();
+    desk.service
+      .on('POST /v1/sign-ins', BEGUN)
+      .on('POST /v1/sign-ins/s/tokens', { body: { accessToken: 'new', refreshToken: 'r' } })
+      .on('DELETE /v1/sign-ins/current', { status: 204 })
+      // Whoever signs in may see the grants of others, and is told that they live.
+      .on('GET /v1/grants/*', { body: aGrant() })
+      .on('GET /v1/me', { body: ME });
+  });
+
+  it('ends the former sign-in at the service, with its own token, and forgets what was kept under it', async () => {
+    expect((await desk.run(['login'])).code).toBe(0);
+    expect(callers('DELETE /v1/sign-ins/current')).toEqual(['Bearer former']);
+    expect(callers('GET /v1/me')).toEqual(['Bearer new']);
+    expect(kept()).toEqual([]);
+  });
+
+  it.each([
+    ['does not know the former one any more', problem(401, 'identity.access_token_refused', 'no')],
+    ['does not say', problem(503, 'http.unavailable', 'later')],
+  ])('signs in all the same when the service %s', async (_, answer) => {
+    desk.service
+      .on('DELETE /v1/sign-ins/current', answer)
+      .on('POST /v1/tokens', problem(401, 'identity.refresh_token_refused', 'no'));
+    expect((await desk.run(['login'])).code).toBe(0);
+    expect(callers('GET /v1/me')).toEqual(['Bearer new']);
+    expect(kept()).toEqual([]);
+  });
+
+  it('leaves everything as it was when nobody signs in', async () => {
+    desk.service.on('POST /v1/sign-ins/s/tokens', problem(409, 'identity.sign_in_refused', 'refused'));
+    expect((await desk.run(['login'])).code).not.toBe(0);
+    expect(callers('DELETE /v1/sign-ins/current')).toEqual([]);
+    expect(kept()).toEqual([GRANT_ID]);
+    await desk.run(['whoami']);
+    expect(callers('GET /v1/me')).toEqual(['Bearer former']);
+  });
 });
