@@ -42,11 +42,13 @@ describe('limits', () => {
     expect((await begin('other nonsense')).status).toBe(429);
   });
 
-  it('lets an address try only so many tokens', async () => {
-    const body = JSON.stringify({ refreshToken: 'A'.repeat(43) });
-    const refresh = () => api.send({ method: 'POST', path: '/v1/tokens', headers: from('203.0.113.3'), body });
-    const statuses = await times(41, refresh);
-    expect(new Set(statuses.slice(0, 40))).toEqual(new Set([401]));
+  it.each([
+    ['tokens', '/v1/tokens', { refreshToken: 'A'.repeat(43) }, '203.0.113.3', 401],
+    ['handles of a sign-in', `/v1/sign-ins/${randomUUID()}/tokens`, { handle: 'A'.repeat(43) }, '203.0.113.6', 404],
+  ])('lets an address try only so many %s', async (_, path, body, address, answer) => {
+    const attempt = () => api.send({ method: 'POST', path, headers: from(address), body: JSON.stringify(body) });
+    const statuses = await times(41, attempt);
+    expect(new Set(statuses.slice(0, 40))).toEqual(new Set([answer]));
     expect(statuses[40]).toBe(429);
   });
 

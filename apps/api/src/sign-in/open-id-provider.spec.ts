@@ -222,6 +222,23 @@ describe('a provider that errs, or somebody in its place', () => {
     expect(fetched()).toBe(6);
   });
 
+  it('has its keys fetched again after ten minutes: what it has withdrawn is not believed for longer', async () => {
+    const fetched = () => issuer.asked.filter((path) => path === '/jwks').length;
+    const withdrawn = await issuer.idToken();
+    issuer.says(withdrawn);
+    expect(codeOf(await redeem())).toBe('proven');
+    await issuer.rotate();
+    const minutesLater = async (minutes: number) => {
+      // The age of the cache is counted on the process' clock, that of the token on ours.
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + minutes * 60_000 });
+      return codeOf(await redeem().finally(() => vi.useRealTimers()));
+    };
+    expect(await minutesLater(9)).toBe('proven');
+    expect(fetched()).toBe(1);
+    expect(await minutesLater(11)).toBe(REFUSED);
+    expect(fetched()).toBe(2);
+  });
+
   it('is unavailable when its keys are, and the proof is not believed meanwhile', async () => {
     issuer.says(await issuer.idToken());
     issuer.metadata = { jwks_uri: `${issuer.server.url}/nothing-here` };
