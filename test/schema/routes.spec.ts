@@ -546,6 +546,25 @@ describe('each route', () => {
       expect(await count()).toBe(before);
     });
 
+    it('takes the same members in another order for the same body', async () => {
+      const [key, asked] = [randomUUID(), body()];
+      const turned = Object.fromEntries(Object.entries(asked).toReversed());
+      const first = await post('/v1/requests', asked, 'ada', { 'idempotency-key': key });
+      const before = await count();
+      const again = await post('/v1/requests', turned, 'ada', { 'idempotency-key': key });
+      expect([first.status, again.status, again.text]).toEqual([201, 201, first.text]);
+      expect(await count()).toBe(before);
+    });
+
+    it.each([
+      ['a number that is too large', '{"durationSeconds":1e400,"reason":"x","entitlements":["db/read"]}'],
+      ['half a character', '{"durationSeconds":600,"reason":"\\ud800","entitlements":["db/read"]}'],
+    ])('refuses a body with %s, which is never the same', async (_, text) => {
+      const headers = { ...JSON_TYPE, ...as('ada'), 'idempotency-key': randomUUID() };
+      const got = await api.send({ method: 'POST', path: '/v1/requests', headers, body: text });
+      expect(got.status).toBe(400);
+    });
+
     it('refuses the key with another body, and at another place', async () => {
       const key = randomUUID();
       const first = await post('/v1/requests', body(), 'ada', { 'idempotency-key': key });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import canonicalize from 'canonicalize';
 import type { Request } from 'express';
 import type { Asker } from '@app/access';
 import type { Act } from '@app/audit';
@@ -26,6 +27,18 @@ class InvalidIdempotencyKey extends AppError {
   }
 }
 
+class NoCanonicalForm extends AppError {
+  constructor(cause: unknown) {
+    super({
+      kind: 'invalid',
+      code: 'http.no_canonical_form',
+      message: 'the body has a number that is too large, or half a character',
+      advice: 'Send JSON that means the same to everybody (RFC 7493).',
+      cause,
+    });
+  }
+}
+
 /** Who is asking, from where, through what, and under which idempotency key. */
 export const Context = createParamDecorator((_: unknown, execution: ExecutionContext): RequestContext => {
   const request = execution.switchToHttp().getRequest<Request & { caller: Caller }>();
@@ -45,8 +58,18 @@ export const Context = createParamDecorator((_: unknown, execution: ExecutionCon
   };
 });
 
+/** Over the RFC 8785 form: whoever repeats something says the same, in whatever order its members come. */
 function hashOf({ method, path, body }: Request): Buffer {
   return createHash('sha256')
-    .update(JSON.stringify([method, path, body]))
+    .update(canonical([method, path, body]))
     .digest();
+}
+
+/** It is asked before the body is checked, which may be no JSON that means the same to everybody. */
+function canonical(value: readonly unknown[]): string {
+  try {
+    return String(canonicalize(value));
+  } catch (error) {
+    throw new NoCanonicalForm(error);
+  }
 }

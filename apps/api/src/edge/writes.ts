@@ -11,7 +11,7 @@ class IdempotencyKeyReused extends AppError {
       kind: 'conflict',
       code: 'http.idempotency_key_reused',
       message: 'this Idempotency-Key was used for something else',
-      advice: 'Use a new key for each thing you do, and the same one only to repeat it to the letter.',
+      advice: 'Use a new key for each thing you do, and the same one only to repeat it.',
     });
   }
 }
@@ -37,7 +37,8 @@ export class Writes {
   ) {}
 
   /**
-   * Runs the work once per idempotency key: the same key and body give the same answer, to the letter. Of two at once the
+   * Runs the work once per idempotency key: the same key and body (in any order of its
+   * members) give the same answer, to the letter. Of two at once the
    * second waits for the first.
    */
   async run<T>({ asker, act, idempotency }: RequestContext, work: (tx: Transaction) => Promise<T>): Promise<T> {
