@@ -6,6 +6,7 @@ import { buildMissing } from '../../scripts/build';
 import { paths } from '../../scripts/clone';
 import { Terminal } from '../../scripts/terminal';
 import { waitFor } from '../../scripts/waiting';
+import { bareGrant } from '../support/bare-grant';
 import { aCurfewServer, type CurfewServer } from '../support/curfew-server';
 
 const clone = { root: resolve(import.meta.dirname, '../..'), home: '' };
@@ -46,15 +47,8 @@ describe('a timekeeper whose database hangs', () => {
     return { address, process: child, log: () => log };
   };
   const sql = <Row extends object>(text: string) => curfew.server.sql<Row>(curfew.database, text);
-  /** A live grant, written past the triggers: what it is a grant of does not matter here. */
   const aGrant = async (seconds: number): Promise<string> => {
-    const [row] = await curfew.server.sql<{ id: string }>(
-      curfew.database,
-      'SET session_replication_role = replica',
-      `INSERT INTO grants (request_id, scope_hash, identity_id, target_id, entitlement_id, state, revision, duration_seconds, activate_by, ends_at, activated_at)
-       SELECT gen_random_uuid(), sha256('x'), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'active', 3, ${seconds},
-              at, at + make_interval(secs => ${seconds}), at FROM (SELECT clock_timestamp() AS at) now RETURNING id`,
-    );
+    const [row] = await curfew.server.sql<{ id: string }>(curfew.database, ...bareGrant(seconds));
     return row!.id;
   };
   const decided = async (id: string, withinMs: number): Promise<number | undefined> =>

@@ -94,6 +94,34 @@ describe('processes', () => {
     60_000,
   );
 
+  it('are watched by the others: api and worker say since when deadlines are over that no timekeeper acts upon', async () => {
+    const { id } = await trial.use(4);
+    const pid = trial.service.pid('timekeeper');
+    stopped.add(pid);
+    process.kill(pid, 'SIGSTOP');
+    const { rows } = await trial.database.query<{ since: Date }>(`SELECT ends_at AS since FROM grants WHERE id = $1`, [
+      id,
+    ]);
+    const since = rows[0]!.since.toISOString();
+    const says = (name: 'api' | 'worker') =>
+      waitFor(async () => {
+        const reply = await fetch(new URL('/readyz', trial.service.run.processes[name]?.address));
+        const { checks } = (await reply.json()) as { checks: Record<string, { warning?: boolean; since?: string }> };
+        return checks['deadlines']?.warning ? [reply.status, checks['deadlines'].since] : undefined;
+      }, 20_000);
+    expect(await says('api')).toEqual([200, since]);
+    expect(await says('worker')).toEqual([200, since]);
+    const overdue = async () => {
+      const numbers = await fetch(new URL('/metrics', trial.service.run.processes.worker?.address));
+      return Number(/^curfew_overdue_seconds(?:\{.*\})? (\S+)/m.exec(await numbers.text())?.[1]);
+    };
+    expect(await overdue()).toBeGreaterThan(2);
+    process.kill(pid, 'SIGCONT');
+    await trial.reach(id, 'ended');
+    expect(await overdue()).toBe(0);
+    expect(await trial.broken()).toEqual([]);
+  }, 60_000);
+
   describe(`with a second worker (${ASLEEP_AT.words})`, () => {
     let pids: number[];
     beforeAll(async () => {

@@ -253,6 +253,7 @@ describe('a statement reads no more than it needs, in a house that has been in u
   it('how the grants are', async () => {
     // Each live grant is counted: by an index, whatever has ended.
     expect(await wasteOf(house.worker, () => new VitalSigns(house.worker).read(), 2_500)).toEqual([]);
+    expect(await wasteOf(house.worker, () => new VitalSigns(house.worker).overdue(), 10)).toEqual([]);
   });
 
   it('shows the same as the predicate on one row', async () => {

@@ -59,6 +59,10 @@ export class FakeIdentityProvider extends IdentityProvider {
     return this.answer();
   }
 
+  reach(): Promise<void> {
+    return Promise.resolve();
+  }
+
   /** From now on the person has proved who they are. */
   prove(subject: string, claims: Record<string, unknown> = {}, authenticatedAt = new Date()): void {
     this.answer = () => ({

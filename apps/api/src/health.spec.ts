@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { anApiApp, type ApiApp } from '../../../test/support/api-app';
+import { bareGrant } from '../../../test/support/bare-grant';
+import { aRedis } from '../../../test/support/redis';
+
+type Checks = Record<string, { ok: boolean; warning?: boolean; since?: string; detail?: string }>;
 
 describe('the health of the api', () => {
   let api: ApiApp;
@@ -13,6 +17,8 @@ describe('the health of the api', () => {
     return { status, body: JSON.parse(text) as Record<string, unknown> };
   };
 
+  const checks = async () => (await get('/readyz')).body['checks'] as Checks;
+
   it('says since when work waits for a worker, and stops to say so when it is done', async () => {
     await api.owner.query(
       `INSERT INTO operations (kind, subject_id, target_id, correlation, run_after) VALUES ('begin', gen_random_uuid(), gen_random_uuid(), 'c', clock_timestamp() - interval '1 minute')`,
@@ -20,13 +26,46 @@ describe('the health of the api', () => {
     const waiting = { ok: true, warning: true, since: expect.stringMatching(/^\d{4}-.*\.\d{3}Z$/) };
     const first = await get('/readyz');
     expect(first).toMatchObject({ status: 200, body: { checks: { operations: waiting, database: { ok: true } } } });
-    const { checks } = first.body as { checks: Record<string, { since?: string }> };
-    const again = await get('/readyz');
-    expect(again.body).toMatchObject({ checks: { operations: { since: checks['operations']?.since } } });
-    expect(checks['database']).toEqual({ ok: true });
+    const { operations, database } = first.body['checks'] as Checks;
+    expect((await checks())['operations']).toMatchObject({ since: operations?.since });
+    expect(database).toEqual({ ok: true });
     await api.owner.query(`UPDATE operations SET finished_at = clock_timestamp()`);
-    expect((await get('/readyz')).body).toMatchObject({ checks: { operations: { ok: true } } });
-    expect(JSON.stringify((await get('/readyz')).body)).not.toContain('since');
+    expect((await checks())['operations']).toEqual({ ok: true });
+  });
+
+  it('says since when a deadline is over that nobody acts upon', async () => {
+    const client = await api.owner.connect();
+    try {
+      const write = async (seconds: number, beganSecondsAgo: number): Promise<{ id: string; endsAt: Date }> => {
+        const [past, insert] = bareGrant(seconds, beganSecondsAgo);
+        await client.query(past);
+        return (await client.query(insert)).rows[0];
+      };
+      await write(600, 0);
+      expect((await checks())['deadlines']).toEqual({ ok: true });
+      const { id, endsAt } = await write(60, 65);
+      expect((await checks())['deadlines']).toEqual({
+        ok: true,
+        warning: true,
+        detail: expect.stringContaining('nobody ends it'),
+        since: endsAt.toISOString(),
+      });
+      await client.query(
+        `UPDATE grants SET state = 'ending', end_reason = 'expired', ending_at = clock_timestamp() WHERE id = $1`,
+        [id],
+      );
+      expect((await checks())['deadlines']).toEqual({ ok: true });
+    } finally {
+      client.release(true);
+    }
+  });
+
+  it('warns when nobody can sign in, and goes on serving those who have', async () => {
+    const first = await get('/readyz');
+    expect(first.status).toBe(200);
+    expect(first.body).toMatchObject({
+      checks: { identity_provider: { ok: true, warning: true, detail: expect.stringContaining('nobody can sign in') } },
+    });
   });
 
   it('documents what it says', async () => {
@@ -37,5 +76,49 @@ describe('the health of the api', () => {
       paths: { '/readyz': { get: { responses: { 200: { content }, 503: { content } } } } },
     });
     expect(JSON.stringify(body['components'])).toContain('Since when it is so');
+  });
+});
+
+describe('the queue, to the api,', () => {
+  const queueOf = async (api: ApiApp) => {
+    const { status, text } = await api.send({ method: 'GET', path: '/readyz' });
+    expect(status).toBe(200);
+    return (JSON.parse(text) as { checks: Checks }).checks['queue'];
+  };
+  const silent = { ok: true, warning: true, detail: 'the queue does not answer', since: expect.any(String) };
+
+  it('is silent where nobody answers', async () => {
+    const api = await anApiApp({ REDIS_URL: 'redis://127.0.0.1:1' });
+    try {
+      expect(await queueOf(api)).toEqual(silent);
+    } finally {
+      await api.close();
+    }
+  });
+
+  it('is silent while its server hangs, and is heard when it goes on', async () => {
+    const redis = await aRedis();
+    const api = await anApiApp({ REDIS_URL: redis.url });
+    try {
+      await expect.poll(() => queueOf(api), { timeout: 10_000 }).toEqual({ ok: true });
+      redis.hang();
+      expect(await queueOf(api)).toEqual(silent);
+      expect(await queueOf(api)).toEqual(silent);
+      redis.resume();
+      await expect.poll(() => queueOf(api), { timeout: 10_000 }).toEqual({ ok: true });
+    } finally {
+      redis.resume();
+      await api.close();
+      await redis.stop();
+    }
+  });
+
+  it('is the database, where no other is named', async () => {
+    const api = await anApiApp();
+    try {
+      expect(await queueOf(api)).toEqual({ ok: true });
+    } finally {
+      await api.close();
+    }
   });
 });

@@ -8,6 +8,8 @@ import { HEALTH_CHECKS, HealthController, takesChanges, type HealthCheck } from 
 import { BullBell } from '@app/platform/queue';
 import { Executor } from './executor';
 
+/** A deadline that is over for this long says that no timekeeper is at work: one looks ten times a second. */
+const OVERDUE_SECONDS = 2;
 /** Three canaries that did not come through. */
 const SILENT_SECONDS = 16;
 
@@ -47,9 +49,18 @@ export function workerModule(parts: WorkerParts): DynamicModule {
   };
 }
 
-function checksOf({ database, bell }: WorkerParts): HealthCheck[] {
+function checksOf({ database, bell, vitalSigns }: WorkerParts): HealthCheck[] {
   return [
     { name: 'database', check: () => takesChanges(database) },
+    {
+      name: 'deadlines',
+      check: async () => {
+        const overdue = await vitalSigns.overdue();
+        if (!overdue || overdue.seconds < OVERDUE_SECONDS) return { ok: true };
+        const detail = `the oldest has been over for ${overdue.seconds.toFixed(0)} s, and nobody ends it: docs/runbook.md`;
+        return { ok: true, warning: true, detail, since: overdue.since.toISOString() };
+      },
+    },
     {
       name: 'queue',
       // Without the queue the sweep does the work: slower, and complete.
@@ -76,6 +87,12 @@ function watch({ metrics, vitalSigns, operations, bell }: WorkerParts): void {
       const signs = await vitalSigns.read();
       for (const [state, count] of Object.entries(signs.grants)) grants.set({ state }, count);
     },
+  });
+  const overdue: Gauge = new Gauge({
+    name: 'curfew_overdue_seconds',
+    help: 'How long the oldest deadline of a grant has been over without its end being decided.',
+    registers,
+    collect: async () => overdue.set((await vitalSigns.overdue())?.seconds ?? 0),
   });
   const strays: Gauge = new Gauge({
     name: 'curfew_strays',

@@ -27,7 +27,7 @@ export { StraysService, type Strays, type StrayView } from './strays.service';
 export { Survey, type Surveyed } from './survey';
 export { TargetsService } from './targets.service';
 export { TargetsView, type TargetView } from './targets.view';
-export { VitalSigns, type Signs } from './vital-signs';
+export { VitalSigns, type Overdue, type Signs } from './vital-signs';
 export { Warrants } from './warrants';
 export { Reach, Work, type ProviderCall } from './work';
 export { InvalidTargetFile } from './target-file';

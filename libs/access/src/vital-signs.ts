@@ -17,6 +17,13 @@ export interface StraySigns {
   readonly since: Date | undefined;
 }
 
+/** A deadline that is over, with the end not decided: no timekeeper has looked since. */
+export interface Overdue {
+  readonly since: Date;
+  /** How long, on the database's clock. */
+  readonly seconds: number;
+}
+
 interface Row {
   readonly state: Exclude<GrantState, 'ended'>;
   readonly count: string;
@@ -39,6 +46,18 @@ export class VitalSigns {
       grants: Object.fromEntries(LIVE.map((state) => [state, counts.get(state) ?? 0])) as Signs['grants'],
       stuckSince: rows.find((row) => row.stuck_since !== null)?.stuck_since ?? undefined,
     };
+  }
+
+  /** The oldest deadline of a grant that is over and has not been acted upon; `undefined` when there is none. */
+  async overdue(): Promise<Overdue | undefined> {
+    const [row] = await this.database.query<Overdue[]>(
+      // The timekeeper's two questions.
+      `SELECT due AS since, extract(epoch FROM clock_timestamp() - due)::float8 AS seconds
+       FROM (SELECT least((SELECT min(ends_at) FROM grants WHERE state IN ('scheduled', 'activating', 'active')),
+                          (SELECT min(activate_by) FROM grants WHERE state IN ('scheduled', 'activating'))) AS due) oldest
+       WHERE due <= clock_timestamp()`,
+    );
+    return row;
   }
 
   async strays(): Promise<StraySigns> {

@@ -35,7 +35,8 @@ export const PROVIDER_ANSWERS_WITHIN_SECONDS = 20;
  *
  * - begin: asks for a person who proved who they are at most `maxAgeSeconds` ago, and for `auth_time`
  * - redeem: a proof comes only of an ID token with the right signature, issuer, audience, times and `auth_time`
- * - both fail with kind `unavailable` when the provider does not answer, or not in a way that can be understood
+ * - reach: goes through when the provider answers, and says what a provider says about itself
+ * - all fail with kind `unavailable` when the provider does not answer, or not in a way that can be understood
  * - no token or code is in an error
  */
 export abstract class IdentityProvider {
@@ -43,4 +44,5 @@ export abstract class IdentityProvider {
 
   abstract begin(options: { maxAgeSeconds: number }): Promise<DeviceAuthorization>;
   abstract redeem(deviceCode: Secret<string>): Promise<Redemption>;
+  abstract reach(): Promise<void>;
 }

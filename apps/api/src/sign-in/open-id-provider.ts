@@ -92,6 +92,11 @@ export class OpenIdProvider extends IdentityProvider {
     return this.#prove(configuration, idToken);
   }
 
+  /** Asks anew, whatever is known. */
+  async reach(): Promise<void> {
+    await this.#discoverOnce();
+  }
+
   async #prove(configuration: openid.Configuration, idToken: string | undefined): Promise<Redemption> {
     if (idToken === undefined)
       return { outcome: 'unproven', error: new ProofNotAccepted(new Error('there is no ID token')) };
@@ -104,8 +109,12 @@ export class OpenIdProvider extends IdentityProvider {
   async #configuration(): Promise<openid.Configuration> {
     const known = this.#discovered;
     if (known && performance.now() - known.atMs < DISCOVERED_FOR_MS) return known.configuration;
-    this.#discovering ??= this.#discover().finally(() => (this.#discovering = undefined));
-    return this.#discovering;
+    return this.#discoverOnce();
+  }
+
+  /** Once for all who want it at the same time. */
+  #discoverOnce(): Promise<openid.Configuration> {
+    return (this.#discovering ??= this.#discover().finally(() => (this.#discovering = undefined)));
   }
 
   async #discover(): Promise<openid.Configuration> {

@@ -81,6 +81,6 @@ import { TokensController } from './tokens.controller';
     // After it: what is limited per person counts whom it has recognised.
     { provide: APP_GUARD, useClass: RateLimits },
   ],
-  exports: [AccessTokens, Callers],
+  exports: [AccessTokens, Callers, IdentityProvider],
 })
 export class SignInModule {}

@@ -30,6 +30,8 @@ type Process = (job: Pick<Job, 'data'> & { readonly name: string }) => Promise<v
 export interface QueueBackend {
   queue(): QueueHandle;
   worker(concurrency: number, process: Process): WorkerHandle;
+  /** Whether the server answers; it may take as long as it likes. */
+  answers(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -47,6 +49,8 @@ function onPostgres(url: Secret<string>): QueueBackend {
   return {
     queue: () => new classes.Queue(NAME, { connection }),
     worker: (concurrency, process) => new classes.Worker(NAME, process, { connection, concurrency }),
+    // It is the database, which has a check of its own.
+    answers: () => Promise.resolve(true),
     close: () => Promise.resolve(),
   };
 }
@@ -58,6 +62,8 @@ function onRedis(url: Secret<string>, onError: (error: unknown) => void): QueueB
   return {
     queue: () => new Queue(NAME, { connection: client }),
     worker: (concurrency, process) => new Worker(NAME, process, { connection: client, concurrency }),
+    // Without a connection a question would wait for one, and be asked then.
+    answers: async () => client.status === 'ready' && (await client.ping()) === 'PONG',
     close: () => {
       client.disconnect();
       return Promise.resolve();

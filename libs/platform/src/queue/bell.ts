@@ -23,6 +23,8 @@ export interface Ring {
 export abstract class Bell {
   /** Never throws and never waits long: nothing depends on it but promptness. */
   abstract ring(rings: readonly Ring[]): Promise<void>;
+  /** Whether somebody would hear it, as far as this end can tell. Never throws and never waits long. */
+  abstract isHeard(): Promise<boolean>;
   abstract close(): Promise<void>;
 }
 
@@ -42,6 +44,7 @@ export class BullBell extends Bell implements BellListener {
   #worker: WorkerHandle | undefined;
   #canary: NodeJS.Timeout | undefined;
   #heardAt = performance.now();
+  #asking: Promise<boolean> | undefined;
 
   constructor(connection: QueueConnection) {
     super();
@@ -51,6 +54,19 @@ export class BullBell extends Bell implements BellListener {
 
   ring(rings: readonly Ring[]): Promise<void> {
     return rings.length === 0 ? Promise.resolve() : this.#add(rings.map(({ id, fence }) => look(id, fence)));
+  }
+
+  async isHeard(): Promise<boolean> {
+    const timeout = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => timeout.resolve(false), RING_TIMEOUT_MS);
+    // One question at a time: a server that hangs is not asked again by each who looks.
+    this.#asking ??= this.#backend
+      .answers()
+      .catch(() => false)
+      .finally(() => (this.#asking = undefined));
+    const answers = await Promise.race([this.#asking, timeout.promise]);
+    clearTimeout(timer);
+    return answers;
   }
 
   listen(concurrency: number, answer: (operationId: string) => Promise<void>): void {
