@@ -5,6 +5,7 @@ import { buildCli, start, type BuiltCli } from '../../../../test/support/cli/bui
 import { aGrant, GRANT_ID, inSeconds } from '../../../../test/support/cli/builders';
 import { Desk } from '../../../../test/support/cli/desk';
 import { problem, type Answer } from '../../../../test/support/cli/fake-service';
+import { commandOf } from '../../../../scripts/processes';
 import { childEnvironment } from './child-environment';
 
 let cli: BuiltCli;
@@ -106,6 +107,34 @@ describe('exec', () => {
     give(3);
     const { code } = await exec('sh', '-c', 'trap "" TERM; while :; do sleep 0.1; done').ended;
     expect(code).toBe(124);
+  });
+
+  describe('ends what the child has started as well', () => {
+    /** What still runs of those whose numbers were written. */
+    const left = (stdout: string): string[] =>
+      stdout
+        .split('\n')
+        .filter(Boolean)
+        .map((pid) => commandOf(Number(pid)));
+
+    it('and lets it do nothing more', async () => {
+      give(5);
+      const { code, stdout } = await exec('sh', '-c', 'sh -c "echo \\$\\$; exec sleep 66"; echo 0').ended;
+      expect({ code, left: left(stdout) }).toEqual({ code: 124, left: [''] });
+    });
+
+    it('five seconds later when it does not want to, though the child has ended', async () => {
+      give(5);
+      const stubborn = 'trap "" TERM; echo $$; while :; do sleep 0.1; done';
+      const { code, stdout } = await exec('sh', '-c', `sh -c '${stubborn}' & wait`).ended;
+      expect({ code, left: left(stdout) }).toEqual({ code: 124, left: [''] });
+    });
+
+    it('when it is stopped, too', async () => {
+      give(5);
+      const { code, stdout } = await exec('sh', '-c', `sh -c 'echo $$; kill -STOP $$' & wait`).ended;
+      expect({ code, left: left(stdout) }).toEqual({ code: 124, left: [''] });
+    });
   });
 
   it('ends the child when the grant ends early', async () => {

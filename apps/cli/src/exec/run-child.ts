@@ -3,8 +3,7 @@ import { constants } from 'node:os';
 import { EXIT } from '../exit-codes';
 import { Failure } from '../failure';
 import type { Surroundings } from '../context';
-
-const GRACE_MS = 5_000;
+import { endTree } from './process-tree';
 
 export interface Run {
   readonly command: readonly string[];
@@ -21,7 +20,10 @@ export interface Outcome {
   readonly ended?: string;
 }
 
-/** Runs a command until it is done, or until it may not go on: then it is told to stop, and made to 5 s later. */
+/**
+ * Runs a command until it is done, or until it may not go on: then it is told to stop, with all that it has started and that
+ * has what it was given in the environment, and made to 5 s later.
+ */
 export async function runChild({ command, environment, passSignals, end }: Run): Promise<Outcome> {
   const [name = '', ...words] = command;
   // Before there is a child: what comes while it is made is delivered when it is there, and kills nobody but it.
@@ -29,22 +31,18 @@ export async function runChild({ command, environment, passSignals, end }: Run):
   const child = spawn(name, words, { stdio: 'inherit', env: environment });
   const over = new AbortController();
   let ended: string | undefined;
-  let forced: NodeJS.Timeout | undefined;
   const ending = (async () => {
     const reason = await end(over.signal);
     if (over.signal.aborted) return;
     ended = reason;
-    child.kill('SIGTERM');
-    // A stopped child takes its signal when it goes on.
-    child.kill('SIGCONT');
-    forced = setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
+    // Not in a session of its own, which could be ended as one: what is typed to is in the session of its terminal.
+    if (child.pid !== undefined) await endTree(child.pid);
   })().catch(() => undefined);
   try {
     const code = await exitOf(child, name);
     return { code, ...(ended !== undefined && { ended }) };
   } finally {
     over.abort();
-    clearTimeout(forced);
     takeBack();
     await ending;
   }
