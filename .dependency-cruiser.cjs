@@ -15,6 +15,17 @@ const oneWay = levels.flatMap((names, level) =>
   })),
 );
 
+// What each domain library may take from outside, and each kind of target.
+const packages = {
+  audit: ['typeorm'],
+  identity: ['jose', 'typeorm', 'zod'],
+  policy: ['@cedar-policy/cedar-wasm', 'yaml'],
+  access: ['canonicalize', 'typeorm', 'zod'],
+};
+const providerPackages = ['ipaddr.js', 'p-map', 'zod'];
+const clients = { postgres: ['pg'] };
+const ofPackage = (name) => `node_modules/(@types/)?${name.replace('.', '\\.')}/`;
+
 module.exports = {
   forbidden: [
     ...oneWay,
@@ -47,14 +58,40 @@ module.exports = {
       from: { path: '^libs/providers/src/([^/]+)/' },
       to: { path: '^libs/providers/src/[^/]+/', pathNot: '^libs/providers/src/$1/' },
     },
-    {
-      name: 'domain-knows-no-transport',
+    ...Object.entries(packages).map(([name, allowed]) => ({
+      name: `${name}-imports-what-is-its-business`,
+      comment: 'a domain library knows no transport: no HTTP, no driver, no SDK',
       severity: 'error',
-      from: { path: '^libs/(audit|policy|identity|access)/', pathNot: '\\.spec\\.ts$' },
+      from: { path: library(name), pathNot: '\\.spec\\.ts$' },
+      to: { path: 'node_modules/', pathNot: allowed.map(ofPackage) },
+    })),
+    {
+      name: 'domain-opens-no-connection',
+      severity: 'error',
+      from: { path: library('(kernel|audit|identity|policy|access)'), pathNot: '\\.spec\\.ts$' },
+      // Of `net` it takes what an address is.
       to: {
-        path: 'node_modules/(@nestjs/(platform-express|swagger|bullmq|schedule)|express|bullmq|ioredis|@aws-sdk|node-vault)/',
+        path: '^(node:)?(http|https|http2|tls|dgram|dns|dns/promises|child_process|worker_threads|cluster|inspector|process)$',
       },
     },
+    {
+      name: 'a-provider-opens-its-clients-connections-only',
+      severity: 'error',
+      from: { path: library('providers'), pathNot: '\\.spec\\.ts$' },
+      to: { path: '^(node:)?(http|https|http2|dgram|child_process|worker_threads|cluster|inspector|process)$' },
+    },
+    {
+      name: 'a-provider-imports-its-own-client-only',
+      severity: 'error',
+      from: { path: '^libs/providers/src/', pathNot: '\\.spec\\.ts$' },
+      to: { path: 'node_modules/', pathNot: [...providerPackages, ...Object.values(clients).flat()].map(ofPackage) },
+    },
+    ...Object.entries(clients).map(([kind, client]) => ({
+      name: `only-${kind}-knows-its-client`,
+      severity: 'error',
+      from: { path: library('providers'), pathNot: [`^libs/providers/src/${kind}/`, '\\.spec\\.ts$'] },
+      to: { path: client.map(ofPackage) },
+    })),
     {
       name: 'providers-know-no-database',
       severity: 'error',

@@ -12,7 +12,7 @@ for (const stream of [process.stdout, process.stderr])
 
 process.exitCode = await runCli(process.argv.slice(2), {
   environment: readEnvironment(),
-  streams: process,
+  streams: { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr },
   signal: interruption(),
   passSignals,
 });
