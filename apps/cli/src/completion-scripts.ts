@@ -50,12 +50,16 @@ const fish = `# fish completion for curfew
 function __curfew_complete
     set -l words (commandline -opc) (commandline -ct)
     set -l program $words[1]
-    for line in ($program __complete -- $words[2..-1] 2>/dev/null </dev/null)
-        string match -qr '^[A-Za-z0-9._/-]+(\\t|$)' -- $line; and echo $line
+    set -l found ($program __complete -- $words[2..-1] 2>/dev/null </dev/null | string match -r '^[A-Za-z0-9._/-]+(?:\\t.*)?$')
+    if set -q found[1]
+        printf '%s\\n' $found
+    else
+        # Nothing of ours: files.
+        __fish_complete_path (commandline -ct)
     end
 end
 complete -c curfew -e
-complete -c curfew -a '(__curfew_complete)'
+complete -c curfew -f -a '(__curfew_complete)'
 `;
 
 /** What \`curfew completion\` prints. */

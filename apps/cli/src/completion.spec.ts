@@ -117,6 +117,20 @@ describe.runIf(has('fish'))(`in fish${needs('fish')}`, () => {
     const out = await shell('fish', `curfew completion fish | source; complete -C 'curfew requ'`);
     expect(out).toContain('requests');
   });
+
+  it('offers files where nothing else fits, and there only', async () => {
+    writeFileSync(join(desk.folder, 'requiem.yaml'), '');
+    const offered = async (words: string): Promise<string[]> => {
+      const out = await shell(
+        'fish',
+        `cd '${desk.folder}'; curfew completion fish | source; complete -C 'curfew ${words}'`,
+      );
+      return out.split('\n').map((line) => line.split('\t')[0] ?? '');
+    };
+    expect(await offered('requ')).toContain('requests');
+    expect(await offered('requ')).not.toContain('requiem.yaml');
+    expect(await offered('targets add -f requ')).toContain('requiem.yaml');
+  });
 });
 
 it('prints each script as it is', async () => {
