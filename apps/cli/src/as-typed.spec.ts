@@ -45,7 +45,7 @@ describe('a group of commands without one of them', () => {
   it('is a problem and nothing else with --json, and the help otherwise', async () => {
     const { code, stdout, stderr } = await desk.run(['targets', '--json']);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(JSON.parse(stderr)).toMatchObject({ code: 'cli.usage' });
+    expect(JSON.parse(stderr)).toMatchObject({ code: 'cli.usage', detail: expect.stringContaining('targets --help') });
     expect((await desk.run(['targets'])).stderr).toContain('Usage: curfew targets');
   });
 

@@ -41,7 +41,7 @@ export async function runCli(words: readonly string[], surroundings: Surrounding
     // What went wrong is what counts.
     await context?.tidy().catch(() => undefined);
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
-    return report(readerOf(context, words, surroundings), plain(error, commandOf(program, words)));
+    return report(readerOf(context, words, surroundings), plain(error, commandOf(program, words), saysJson(words)));
   }
 }
 
@@ -99,10 +99,11 @@ function commandOf(program: Command, words: readonly string[]): string {
 }
 
 /** Commander's words for what was typed, as one of ours. */
-function plain(error: unknown, command: string): unknown {
+function plain(error: unknown, command: string, json: boolean): unknown {
   if (!(error instanceof CommanderError)) return error;
-  // A group of commands without one of them: its help has been printed.
-  if (error.code === 'commander.help') return new UsageError('which one?', 'The commands are above.');
+  // A group of commands without one of them: its help has been printed, where words are wanted.
+  if (error.code === 'commander.help')
+    return new UsageError('which one?', json ? `See \`${command} --help\`.` : 'The commands are above.');
   const [message, ...hints] = error.message.replace(/^error: /, '').split('\n');
   const hint = hints.join(' ').replace(/[()]/g, '').trim();
   return new UsageError(message ?? 'not understood', `${hint === '' ? '' : `${hint} `}See \`${command} --help\`.`);
