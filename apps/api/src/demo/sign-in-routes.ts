@@ -9,6 +9,8 @@ type Middleware = Parameters<Provider['use']>[0];
 type Context = Parameters<Middleware>[0];
 
 const MAX_BODY_BYTES = 4_096;
+/** Where the code is confirmed, and where the browser comes back to afterwards; `/device/auth` is no page, but Curfew's own. */
+const DEVICE = /^\/device(\/(?!auth$).*)?$/;
 const SIGN_IN = /^\/sign-in\/([A-Za-z0-9_-]{1,64})$/;
 
 const credentials = z.object({ account: z.string().trim().max(255), password: z.string().max(200) });
@@ -24,10 +26,13 @@ export function signInRoutes(provider: Provider, accounts: DemoAccounts): Middle
     });
     const uid = SIGN_IN.exec(ctx.path)?.[1];
     if (uid === undefined) {
+      if (!(await answer(ctx, () => assertBegun(provider, ctx)))) return;
       takeCodeOutOfAddress(ctx);
-      return next();
+      await next();
+      return;
     }
-    return answer(ctx, async () => {
+    ctx.type = 'html';
+    await answer(ctx, async () => {
       const { uid: known } = await provider.interactionDetails(ctx.req, ctx.res);
       if (known !== uid) throw new errors.SessionNotFound('another sign-in');
       if (ctx.method === 'POST') await signIn(provider, accounts, ctx);
@@ -36,18 +41,33 @@ export function signInRoutes(provider: Provider, accounts: DemoAccounts): Middle
   };
 }
 
-async function answer(ctx: Context, work: () => Promise<void>): Promise<void> {
-  ctx.type = 'html';
+/** @returns `false` when the page says what is wrong instead */
+async function answer(ctx: Context, work: () => Promise<void>): Promise<boolean> {
   try {
     await work();
+    return true;
   } catch (error) {
     const status = statusOf(error);
     if (status === undefined) throw error;
+    ctx.type = 'html';
     ctx.status = status;
     ctx.body = problemPage(
       status === 429 ? 'Too many people are signing in at once.' : 'This sign-in is not known any more.',
     );
+    return false;
   }
+}
+
+/**
+ * Only whoever has opened the page that asks for the code goes on: the provider keeps who that is in memory, and fails over
+ * a session that it has not kept (after a restart, say) when it means to say so itself. @throws SessionNotFound
+ */
+async function assertBegun(provider: Provider, ctx: Context): Promise<void> {
+  const [isDevice, resumed] = DEVICE.exec(ctx.path) ?? [];
+  if (isDevice === undefined || (resumed === undefined && ctx.method !== 'POST')) return;
+  const { exp, state } = await provider.Session.get(ctx);
+  const begun = resumed === undefined ? state : exp;
+  if (begun === undefined) throw new errors.SessionNotFound('no sign-in was begun');
 }
 
 function statusOf(error: unknown): number | undefined {
