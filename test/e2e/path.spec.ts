@@ -117,11 +117,11 @@ describe.each(['PostgreSQL', 'Redis'])('the path, with the queue on %s', (backen
     expect(await tellStory({ ada, ben, cleo }, new Terminal({ NO_COLOR: '1' }))).toBe(0);
   }, 90_000);
 
-  it('shows a person what they may ask for, and to others nothing', async () => {
+  it('shows a person what they may ask for, and tells somebody who oversees it that no rule lets them', async () => {
     const mine = await ada.run<{ items: { name: string; entitlements: { name: string }[] }[] }>('targets', 'list');
     expect(mine.items.map(({ name }) => name)).toEqual(['orders-db']);
     const other = await cleo.attempt('request', 'orders-db/read', '--for', '1m', '--reason', 'x', '--no-wait');
-    expect([other.code, codeOf(other)]).toEqual([5, 'access.entitlement_not_found']);
+    expect([other.code, codeOf(other)]).toEqual([4, 'access.request_refused']);
   });
 
   it('takes a request back, once', async () => {

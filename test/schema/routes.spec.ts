@@ -497,10 +497,10 @@ describe('each route', () => {
 
     it('says that there is no such entitlement, on a target one sees or not, when asked for it or asked about it', async () => {
       const differences: string[] = [];
-      const ask = (path: string, name: string) => {
+      const ask = (path: string, ...names: [string, ...string[]]) => {
         const body = path.endsWith('requests')
-          ? { entitlements: [name], durationSeconds: 60, reason: 'x' }
-          : { entitlement: name, durationSeconds: 60 };
+          ? { entitlements: names, durationSeconds: 60, reason: 'x' }
+          : { entitlement: names[0], durationSeconds: 60 };
         return { method: 'POST', path, headers: { ...as('eve'), ...JSON_TYPE }, body: JSON.stringify(body) };
       };
       for (const path of ['/v1/requests', '/v1/policies/explanations']) {
@@ -511,6 +511,9 @@ describe('each route', () => {
           ...(await differenceOf(ask(path, 'hidden/read'), ask(path, 'hidden/none'), ['hidden/read', 'hidden/none'])),
         );
       }
+      // With something after it that is certainly not there: it is not that one that the answer speaks of.
+      const [hidden, absent] = ['hidden/read', 'hidden/none'].map((name) => ask('/v1/requests', name, 'absent/read'));
+      differences.push(...(await differenceOf(hidden!, absent!, ['hidden/read', 'hidden/none'])));
       expect(differences).toEqual([]);
     });
   });

@@ -12,16 +12,21 @@ export interface Offered {
   readonly name: string;
 }
 
-/** Finds entitlements by `<target>/<entitlement>`. @throws NotFound for one that does not exist or is no longer offered */
-export async function offeredByName(manager: EntityManager, names: readonly string[]): Promise<Offered[]> {
+/**
+ * Finds entitlements by `<target>/<entitlement>`, in the order of the names: `undefined` for one that does not exist or is no
+ * longer offered. Always the same statements, so that whoever says so says it as of one that is not for somebody's eyes.
+ */
+export async function offeredByName(
+  manager: EntityManager,
+  names: readonly string[],
+): Promise<{ name: string; found: Offered | undefined }[]> {
   const pairs = names.map((name) => name.split('/'));
   const targets = await manager.findBy(Target, { name: In(pairs.map(([target]) => target ?? '')) });
   const offered = await withEntitlements(manager, targets);
-  return names.map((name) => {
-    const found = offered.find((candidate) => candidate.name === name && candidate.entitlement.retiredAt === null);
-    if (!found) throw new NotFound('entitlement', { entitlement: name });
-    return found;
-  });
+  return names.map((name) => ({
+    name,
+    found: offered.find((candidate) => candidate.name === name && candidate.entitlement.retiredAt === null),
+  }));
 }
 
 /** The entitlements of a request in the order in which it names them. */

@@ -14,6 +14,9 @@ import type { Target } from './target.entity';
 
 const INSTALLATION = { type: 'installation' } as const;
 
+/** Either of them lets somebody see everything. */
+const OVERSEES = ['audit', 'administer'] as const;
+
 /** Of a group with more there is always somebody else who could decide. */
 const ENOUGH_MEMBERS = 1_000;
 
@@ -98,12 +101,7 @@ export class Judge {
   }
 
   async may(manager: EntityManager, asker: Asker, action: 'administer' | 'audit'): Promise<Verdict> {
-    const policies = await this.policies.current(manager);
-    return policies.may(action, {
-      principal: principalOf(asker, policies),
-      resource: INSTALLATION,
-      context: this.#now(asker),
-    });
+    return this.#mayBy(await this.policies.current(manager), asker, action);
   }
 
   async mayAdminister(manager: EntityManager, asker: Asker, target: Target): Promise<Verdict> {
@@ -114,13 +112,21 @@ export class Judge {
 
   /** What this person may see in lists. */
   async sight(manager: EntityManager, asker: Asker): Promise<Sight> {
-    const policies = await this.policies.current(manager);
-    const everything = await Promise.all([this.may(manager, asker, 'audit'), this.may(manager, asker, 'administer')]);
+    return this.sightBy(await this.policies.current(manager), asker);
+  }
+
+  /** The same, by policies that were read before. */
+  sightBy(policies: PolicySet, asker: Asker): Sight {
     return {
       identityId: asker.identityId,
       groups: groupsOf(asker, policies.groups),
-      everything: everything.some((verdict) => verdict.allowed),
+      everything: OVERSEES.some((action) => this.#mayBy(policies, asker, action).allowed),
     };
+  }
+
+  #mayBy(policies: PolicySet, asker: Asker, action: 'administer' | 'audit'): Verdict {
+    const principal = principalOf(asker, policies);
+    return policies.may(action, { principal, resource: INSTALLATION, context: this.#now(asker) });
   }
 
   #now(asker: Asker): ActContext {

@@ -164,13 +164,38 @@ describe('one grant, whole', () => {
   });
 
   describe('asking', () => {
+    const explain = (asker: Asker, entitlement: string) =>
+      house.views.policies.explain(house.api.manager, asker, { entitlement, durationSeconds: 60 });
+
     it('does not know what no rule speaks of, as little as what does not exist', async () => {
-      const cleo = await house.person('cleo');
-      const refusals = await Promise.all(
-        ['db/read', 'db/nothing', 'no/thing'].map((name) => ask(60, name, cleo).catch((error: unknown) => error)),
-      );
-      for (const refusal of refusals)
-        expect(refusal).toMatchObject({ kind: 'not_found', code: 'access.entitlement_not_found' });
+      const nina = await house.person('nina');
+      for (const name of ['db/read', 'db/nothing', 'no/thing'])
+        for (const asked of [() => ask(60, name, nina), () => explain(nina, name)])
+          await expect(asked()).rejects.toMatchObject({ kind: 'not_found', code: 'access.entitlement_not_found' });
+    });
+
+    it.each([
+      ['its owner', 'bob'],
+      ['an auditor', 'cleo'],
+      ['an administrator', 'root'],
+    ])('tells %s, who sees it, that no rule lets them ask for it, and what would help', async (_, subject) => {
+      const person = await house.person(subject);
+      const [seen] = await house.views.targets.list(house.api.manager, person);
+      expect(seen?.entitlements).toEqual([
+        { name: 'db/read', paths: [] },
+        { name: 'db/write', paths: [] },
+      ]);
+      await expect(ask(60, 'db/read', person)).rejects.toMatchObject({
+        kind: 'forbidden',
+        code: 'access.request_refused',
+        details: { entitlement: 'db/read', why: 'policy.no_rule' },
+        advice: expect.stringMatching(/no rule lets members of [a-z]+ ask for db\/read\..*`curfew policy explain`/),
+      });
+      const { verdict, policies } = await explain(person, 'db/read');
+      expect(verdict).toMatchObject({ allowed: false, refusal: { code: 'policy.no_rule' } });
+      expect(policies.find(({ policy }) => policy === 'read')).toMatchObject({ outcome: 'scope' });
+      for (const asked of [() => ask(60, 'db/nothing', person), () => explain(person, 'db/nothing')])
+        await expect(asked()).rejects.toMatchObject({ code: 'access.entitlement_not_found' });
     });
 
     it('says which rule refuses, and what would help', async () => {

@@ -6,6 +6,7 @@ import { offeredByName } from './asked';
 import type { Asker } from './facts';
 import { Judge } from './judge';
 import { AppliedPolicySet } from './policy-set.entity';
+import { isHidden } from './sight';
 
 export interface PolicyQuestion {
   readonly entitlement: string;
@@ -35,21 +36,22 @@ export class PoliciesView {
 
   /** Policy by policy, why a request would be answered as it would. Rules that only forbid are shown too. */
   async explain(manager: EntityManager, asker: Asker, question: PolicyQuestion): Promise<Explanation> {
-    const oversees = (await this.judge.sight(manager, asker)).everything;
+    const policies = await this.judge.policies.current(manager);
+    const sight = this.judge.sightBy(policies, asker);
     // Before anything is looked for: what is refused says nothing about what there is.
-    if (question.identityId !== undefined && question.identityId !== asker.identityId && !oversees) {
+    if (question.identityId !== undefined && question.identityId !== asker.identityId && !sight.everything) {
       throw new NotPermitted('explain', 'Only those who oversee may ask about somebody else.');
     }
-    const policies = await this.judge.policies.current(manager);
-    const [offered] = await offeredByName(manager, [question.entitlement]);
-    if (!offered) throw new NotFound('entitlement', { entitlement: question.entitlement });
     const person =
       question.identityId === undefined ? asker : { ...asker, ...(await personOf(manager, question.identityId)) };
+    const others = await this.judge.others(manager, policies, person);
+    const [asked] = await offeredByName(manager, [question.entitlement]);
+    const offered = asked?.found;
+    if (!offered) throw new NotFound('entitlement', { entitlement: question.entitlement });
     const facts = this.judge.askFacts(policies, person, offered, question.durationSeconds);
-    const explanation = policies.explain({ ...facts, ...(await this.judge.others(manager, policies, person)) });
-    // What no rule lets them ask for does not exist for them.
-    const hidden = !explanation.verdict.allowed && explanation.verdict.refusal.code === 'policy.no_rule';
-    if (hidden && !oversees) throw new NotFound('entitlement', { entitlement: question.entitlement });
+    const explanation = policies.explain({ ...facts, ...others });
+    if (isHidden(sight, offered, explanation.verdict))
+      throw new NotFound('entitlement', { entitlement: question.entitlement });
     return explanation;
   }
 }

@@ -10,6 +10,7 @@ import { Judge } from './judge';
 import { settle } from './outcome';
 import { Request, RequestEntitlement, RequestPath } from './request.entity';
 import { requestMachine } from './request.machine';
+import { isHidden } from './sight';
 import { ruleOf } from './standing-path';
 
 export interface RequestOrder {
@@ -65,13 +66,15 @@ export class RequestsService {
 
   async #judged(tx: Transaction, policies: PolicySet, asker: Asker, order: RequestOrder): Promise<Judged[]> {
     const others = await this.judge.others(tx, policies, asker);
-    return (await offeredByName(tx, order.entitlements)).map((offered) => {
+    const sight = this.judge.sightBy(policies, asker);
+    // One after the other: the first that there is nothing to say about, whether it is not there or not theirs to see, ends it.
+    return (await offeredByName(tx, order.entitlements)).map(({ name, found: offered }) => {
+      if (!offered) throw new NotFound('entitlement', { entitlement: name });
       const facts = this.judge.askFacts(policies, asker, offered, order.durationSeconds);
       const verdict = policies.request({ ...facts, ...others });
       if (verdict.allowed) return { offered, paths: verdict.paths };
-      // What no rule speaks of does not exist for them.
-      if (verdict.refusal.code === 'policy.no_rule') throw new NotFound('entitlement', { entitlement: offered.name });
-      throw new RequestRefused(offered.name, verdict.refusal);
+      if (isHidden(sight, offered, verdict)) throw new NotFound('entitlement', { entitlement: name });
+      throw new RequestRefused(name, verdict.refusal);
     });
   }
 

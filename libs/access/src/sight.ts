@@ -1,3 +1,7 @@
+import type { RequestVerdict } from '@app/policy';
+import type { Offered } from './asked';
+import type { Target } from './target.entity';
+
 /**
  * What people may see, as SQL: mine, those whose rule names a group of mine, those on targets that I own, and everything
  * for auditors and administrators. What you may not see does not exist.
@@ -10,6 +14,14 @@ export interface Sight {
   readonly groups: readonly string[];
   readonly everything: boolean;
 }
+
+/** Whether they see all that a target offers, also what no rule lets them ask for. */
+export const isInside = (sight: Sight, target: Pick<Target, 'ownerGroup'>): boolean =>
+  sight.everything || sight.groups.includes(target.ownerGroup);
+
+/** What no rule speaks of does not exist for them, unless they look after it or oversee everything. */
+export const isHidden = (sight: Sight, { target }: Offered, verdict: RequestVerdict): boolean =>
+  !verdict.allowed && verdict.refusal.code === 'policy.no_rule' && !isInside(sight, target);
 
 /** Over `requests r`. The parameters are places in the statement. */
 export const visibleRequest = (identityId: string, groups: string, everything: string): string => `(

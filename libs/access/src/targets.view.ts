@@ -5,6 +5,7 @@ import { withEntitlements, type Offered } from './asked';
 import type { Asker } from './facts';
 import { Judge } from './judge';
 import { NotFound } from './access.errors';
+import { isInside } from './sight';
 import { Target } from './target.entity';
 
 export interface EntitlementView {
@@ -39,7 +40,7 @@ export class TargetsView {
     const sight = await this.judge.sight(manager, asker);
     const policies = await this.judge.policies.current(manager);
     return targets.flatMap((target) => {
-      const inside = sight.everything || sight.groups.includes(target.ownerGroup);
+      const inside = isInside(sight, target);
       const entitlements = offered
         .filter((each) => each.target === target && each.entitlement.retiredAt === null)
         .map((each: Offered) => ({

@@ -150,6 +150,8 @@ describe('a refusal', () => {
       {
         code: 'policy.sign_in_too_old',
         message: 'sign in again: your sign-in is older than 8h, which is too old for orders-read',
+        // A provider with a session of its own would send the sign-in of before once more.
+        advice: '`curfew login --fresh`, then ask again.',
         policies: ['orders-read'],
       },
     ],

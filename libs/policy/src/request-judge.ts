@@ -105,7 +105,7 @@ function denied(book: Rulebook, facts: RequestFacts, answer: CedarAnswer): Refus
   return {
     code: 'policy.no_rule',
     message: `no rule lets ${groups} ask for ${target}/${entitlement}`,
-    advice: '`curfew targets list` shows what you may ask for.',
+    advice: '`curfew targets list` shows what you may ask for, `curfew policy explain` what each rule asks for.',
     policies: [],
   };
 }
@@ -158,7 +158,8 @@ function signInAgain(rules: readonly Rule[]): Refusal {
   return {
     code: 'policy.sign_in_too_old',
     message: `sign in again: your sign-in is ${limit}, which is too old for ${list(rules)}`,
-    advice: '`curfew login`, then ask again.',
+    // Without it, a provider that knows the person still may send the sign-in of before once more.
+    advice: '`curfew login --fresh`, then ask again.',
     policies: rules.map(({ id }) => id),
   };
 }
