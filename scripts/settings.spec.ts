@@ -14,14 +14,17 @@ const onLoopback = { ALLOWED_TARGET_NETWORKS: '127.0.0.0/8' };
 
 describe('what the environment asks of a start', () => {
   it.each([
-    ['nothing', {}, true],
-    ['CURFEW_DEMO=0 and an issuer', { CURFEW_DEMO: '0', OIDC_ISSUER }, false],
-    ['a database and an issuer', { DATABASE_URL: url, OIDC_ISSUER }, false],
-    ['a database and CURFEW_DEMO=1', { DATABASE_URL: url, CURFEW_DEMO: '1' }, true],
-    ['production and an issuer', { CURFEW_ENV: 'production', OIDC_ISSUER }, false],
-    ['empty variables', { DATABASE_URL: '', CURFEW_DEMO: '', CURFEW_ENV: '' }, true],
-  ])('with %s, seeds the demo or not', (_, environment, demo) => {
-    expect(readSettings(environment).demo).toBe(demo);
+    ['nothing', {}, 'a demo with accounts'],
+    ['CURFEW_DEMO=0 and an issuer', { CURFEW_DEMO: '0', OIDC_ISSUER }, 'no demo'],
+    ['an issuer', { OIDC_ISSUER }, 'no demo'],
+    ['an issuer and CURFEW_DEMO=1', { OIDC_ISSUER, CURFEW_DEMO: '1' }, 'a demo'],
+    ['a database and an issuer', { DATABASE_URL: url, OIDC_ISSUER }, 'no demo'],
+    ['a database and CURFEW_DEMO=1', { DATABASE_URL: url, CURFEW_DEMO: '1' }, 'a demo with accounts'],
+    ['production and an issuer', { CURFEW_ENV: 'production', OIDC_ISSUER }, 'no demo'],
+    ['empty variables', { DATABASE_URL: '', CURFEW_DEMO: '', OIDC_ISSUER: '', CURFEW_ENV: '' }, 'a demo with accounts'],
+  ])('with %s, seeds the demo or not, and shows accounts where they can sign in', (_, environment, expected) => {
+    const { demo, demoAccounts } = readSettings(environment);
+    expect(`${demo ? 'a demo' : 'no demo'}${demoAccounts ? ' with accounts' : ''}`).toBe(expected);
   });
 
   it('refuses a start that nobody could sign in to, and names the two ways out', () => {

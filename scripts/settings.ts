@@ -8,7 +8,10 @@ import { hasFileForm, variablesThatAre } from './variables.ts';
 export interface Settings {
   /** Undefined: a PostgreSQL of our own. */
   readonly databaseUrl: string | undefined;
+  /** The demo database, as a target. */
   readonly demo: boolean;
+  /** Whether its accounts can sign in: the api brings their provider unless there is another. */
+  readonly demoAccounts: boolean;
   /** The port asked for, if one was. */
   readonly port: number | undefined;
   /** What any Node process needs to run as it would in this shell. */
@@ -31,8 +34,11 @@ const MODES = ['development', 'production'];
 export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   const databaseUrl = valueOf(environment, 'DATABASE_URL');
   const mode = modeOf(valueOf(environment, 'CURFEW_ENV'));
-  const demo = wantsDemo(environment['CURFEW_DEMO'], { mode, isOwnDatabase: databaseUrl === undefined });
-  if (!demo && !valueOf(environment, 'OIDC_ISSUER'))
+  const hasIssuer = valueOf(environment, 'OIDC_ISSUER') !== undefined;
+  // The owners of the demo database are accounts of the embedded provider: without it nobody would decide.
+  const isTrial = databaseUrl === undefined && mode !== 'production' && !hasIssuer;
+  const demo = wantsDemo(environment['CURFEW_DEMO'], { mode, isTrial });
+  if (!demo && !hasIssuer)
     throw new Failure('nobody could sign in: there is no OpenID provider', [
       'Set OIDC_ISSUER (and OIDC_CLIENT_ID) to yours,',
       ...(mode === 'production'
@@ -48,6 +54,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   return {
     databaseUrl,
     demo,
+    demoAccounts: demo && !hasIssuer,
     port: portOf(valueOf(environment, 'PORT')),
     system,
     processes: Object.fromEntries(APPS.map(handed)) as Settings['processes'],
@@ -87,16 +94,13 @@ function targetNetworks(environment: NodeJS.ProcessEnv, mode: string): NodeJS.Pr
   return all.length === 0 ? {} : { ALLOWED_TARGET_NETWORKS: all.join(',') };
 }
 
-function wantsDemo(
-  asked: string | undefined,
-  { mode, isOwnDatabase }: { mode: string; isOwnDatabase: boolean },
-): boolean {
+function wantsDemo(asked: string | undefined, { mode, isTrial }: { mode: string; isTrial: boolean }): boolean {
   if (asked && asked !== '0' && asked !== '1') throw new Failure('CURFEW_DEMO is neither 0 nor 1');
   if (asked === '1' && mode === 'production')
     throw new Failure('CURFEW_ENV=production refuses the demo and the embedded OpenID provider', [
       'Leave CURFEW_DEMO away, and set OIDC_ISSUER.',
     ]);
-  return asked ? asked === '1' : isOwnDatabase && mode !== 'production';
+  return asked ? asked === '1' : isTrial;
 }
 
 function modeOf(text = 'development'): string {

@@ -72,6 +72,19 @@ describe('npm start', () => {
     expect(clone.trace[0]).toBe('migrated');
   });
 
+  it('shows no accounts that cannot sign in, and seeds what they own only when it is asked to', async () => {
+    const OIDC_ISSUER = 'https://id.example.com';
+    for (const env of [{ OIDC_ISSUER }, { OIDC_ISSUER, CURFEW_DEMO: '1' }]) {
+      const clone = aClone();
+      const running = await clone.started({ env });
+      expect(running.output).toContain('./curfew targets list');
+      expect(running.output).not.toMatch(/demo\.json|as ada|orders-db/);
+      expect(clone.has('.curfew/demo.json')).toBe('CURFEW_DEMO' in env);
+      running.child.kill('SIGINT');
+      expect(await running.ended).toBe(0);
+    }
+  });
+
   it('keeps what it makes to itself: files 0600, keys of 32 bytes, passwords on a terminal only', async () => {
     const clone = aClone();
     const running = await clone.started();

@@ -67,7 +67,8 @@ export class Starter {
     setInterval(() => rotateLogs(`${clone.home}/logs`), ROTATE_MS).unref();
     const url = this.#service?.url ?? '';
     const data = database.server && this.#secrets && foldersOf(clone, this.#secrets.serverFolder);
-    welcome(terminal, clone, { url, demo, data, from: this.#options.from });
+    const accounts = this.#options.settings.demoAccounts ? demo : undefined;
+    welcome(terminal, clone, { url, demo: accounts, data, from: this.#options.from });
   }
 
   /** Nothing is begun after somebody asked to stop. */

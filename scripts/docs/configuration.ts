@@ -18,7 +18,7 @@ const START: Words = {
   CURFEW_ENV:
     '`development` (the default here) or `production`, which refuses the demo and the embedded OpenID provider.',
   CURFEW_DEMO:
-    '`1`: the demo and the embedded OpenID provider, also with `DATABASE_URL`. `0`: neither. The default is `1` with the embedded database.',
+    '`1`: the demo and the embedded OpenID provider, also with `DATABASE_URL`. `0`: neither. The default is `1` with the embedded database and no `OIDC_ISSUER`; with `OIDC_ISSUER`, `1` is the demo database alone, and nobody of the demo can sign in.',
   CURFEW_HOME:
     'The folder for everything that is made: the database, keys, passwords, logs. Default: `.curfew` in the clone.',
   PORT: 'The port of the API, 7420 by default. When it is taken, another one is chosen, and said. The worker and the timekeeper take any free port.',
