@@ -110,4 +110,8 @@ function passwordOf(clone: Clone, subject: string): string {
   return account.password;
 }
 
-await runScript(main);
+const USAGE = `npm run demo              tells the story of one grant, on the Curfew that runs here or else on one of its own
+
+Variables: as for npm start`;
+
+await runScript({ usage: USAGE }, main);

@@ -19,7 +19,7 @@ registerHooks({
   },
 });
 
-await runScript(async (terminal) => {
+await runScript({ usage: 'npm run docs              writes the generated documents anew' }, async (terminal) => {
   const { pages } = await import('./docs/pages.ts');
   for (const [path, text] of await pages(root)) {
     writeFileSync(join(root, path), text);

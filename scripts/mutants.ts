@@ -8,6 +8,10 @@ const root = resolve(import.meta.dirname, '..');
 const folder = join(root, 'test/mutants');
 const [wanted] = process.argv.slice(2);
 const patches = readdirSync(folder).filter((file) => file.endsWith('.patch') && file.includes(wanted ?? ''));
+if (patches.length === 0) {
+  console.error(`npm run test:mutants -- <name>: there is no patch in test/mutants whose name has "${wanted}" in it`);
+  process.exit(2);
+}
 const clone = mkdtempSync(join(tmpdir(), 'curfew-mutants-'));
 const git = (...words: string[]): Buffer => execFileSync('git', words, { cwd: clone });
 const vitest = (specs: readonly string[]): { passed: boolean; ran: boolean } => {

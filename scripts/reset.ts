@@ -58,7 +58,11 @@ function deleteAll(clone: Clone, server: string, keysStay: boolean): void {
     rmSync(`${clone.home}/${name}`, { recursive: true, force: true });
 }
 
-await runScript(async (terminal) => {
+const USAGE = `npm run reset             deletes this clone's data; nothing may run of it
+
+Variables: CURFEW_HOME`;
+
+await runScript({ usage: USAGE }, async (terminal) => {
   await reset(thisClone(process.env), terminal);
   return 0;
 });

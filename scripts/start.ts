@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util';
 import { calledFrom, makeHome, thisClone, type Clone } from './clone.ts';
 import { Failure } from './failure.ts';
 import { findHolder, takeClone } from './run-file.ts';
@@ -9,22 +8,16 @@ import { showStatus } from './status.ts';
 import { stopRequests } from './stop-requests.ts';
 import type { Terminal } from './terminal.ts';
 
-const HELP = `npm start                 builds what is missing, and starts Curfew
+const USAGE = `npm start                 builds what is missing, and starts Curfew
 npm start -- --status     says what runs of this clone, and where (exit code 0: ready, 1: not, 3: nothing runs)
 npm run reset             deletes this clone's data
 
 Variables: DATABASE_URL, REDIS_URL, OIDC_ISSUER, CURFEW_DEMO, CURFEW_ENV, CURFEW_HOME, PORT; docs/configuration.md has
 all that are handed on to the processes, each from a file too (NAME_FILE), and those that a start makes itself`;
 
-async function main(terminal: Terminal): Promise<number> {
-  const { values } = parseArgs({ options: { status: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
+async function main(terminal: Terminal, flags: ReadonlySet<string>): Promise<number> {
   const clone = thisClone(process.env);
-  if (values.help) {
-    terminal.say(HELP);
-    return 0;
-  }
-  if (values.status) return showStatus(clone, terminal);
-  return start(clone, terminal);
+  return flags.has('status') ? showStatus(clone, terminal) : start(clone, terminal);
 }
 
 async function start(clone: Clone, terminal: Terminal): Promise<number> {
@@ -60,4 +53,4 @@ async function sayWhere(clone: Clone, terminal: Terminal): Promise<number> {
   return 0;
 }
 
-await runScript(main);
+await runScript({ usage: USAGE, flags: ['status'] }, main);

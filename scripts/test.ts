@@ -6,7 +6,7 @@ import { runScript } from './script.ts';
 import { stopRequests } from './stop-requests.ts';
 
 // `npm test`: builds what is missing, for the tests drive the built processes too, and runs them.
-await runScript(async (terminal) => {
+await runScript('passes its arguments on', async (terminal) => {
   const clone = thisClone(process.env);
   const stop = stopRequests();
   await buildMissing(clone, terminal, stop.signal);
