@@ -6,7 +6,7 @@ import { SignedIn } from '@app/platform/http';
 import { Answers } from '../edge/answers';
 import { Context, type RequestContext } from '../edge/request-context';
 import { idParameter } from '../edge/schemas';
-import { Writes } from '../edge/writes';
+import { Repeatable, Writes } from '../edge/writes';
 import { decide, request } from './requests.schemas';
 
 @ApiTags('requests')
@@ -20,6 +20,7 @@ export class DecisionsController {
   ) {}
 
   @Post()
+  @Repeatable()
   @Answers(201, request)
   decide(
     @Context() context: RequestContext,

@@ -8,7 +8,7 @@ import { Limited } from '../edge/rate-limits';
 import { Reads } from '../edge/reads';
 import { Context, type RequestContext } from '../edge/request-context';
 import { idParameter } from '../edge/schemas';
-import { Writes } from '../edge/writes';
+import { Repeatable, Writes } from '../edge/writes';
 import { grantLife, grantPage, listGrants, pickedUp } from './grants.schemas';
 
 type Id = z.infer<typeof idParameter>;
@@ -40,6 +40,7 @@ export class GrantsController {
   }
 
   @Post(':id/release')
+  @Repeatable()
   @HttpCode(200)
   @Answers(200, grantLife)
   release(@Context() context: RequestContext, @Param({ schema: idParameter }) { id }: Id): Promise<GrantLife> {
@@ -50,6 +51,7 @@ export class GrantsController {
   }
 
   @Post(':id/revocation')
+  @Repeatable()
   @HttpCode(200)
   @Answers(200, grantLife)
   revoke(@Context() context: RequestContext, @Param({ schema: idParameter }) { id }: Id): Promise<GrantLife> {
@@ -89,6 +91,7 @@ export class CredentialsController {
   }
 
   @Post('replacement')
+  @Repeatable()
   @HttpCode(202)
   @Limited('pick-up')
   @Answers(202, grantLife)

@@ -9,7 +9,7 @@ import { Answers } from '../edge/answers';
 import { Reads } from '../edge/reads';
 import { Context, type RequestContext } from '../edge/request-context';
 import { idParameter } from '../edge/schemas';
-import { Writes } from '../edge/writes';
+import { Repeatable, Writes } from '../edge/writes';
 import { listRequests, openRequest, request, requestPage } from './requests.schemas';
 
 @ApiTags('requests')
@@ -24,6 +24,7 @@ export class RequestsController {
   ) {}
 
   @Post()
+  @Repeatable()
   @Answers(201, request)
   open(
     @Context() context: RequestContext,
@@ -53,6 +54,7 @@ export class RequestsController {
   }
 
   @Post(':id/withdrawal')
+  @Repeatable()
   @HttpCode(200)
   @Answers(200, request)
   withdraw(

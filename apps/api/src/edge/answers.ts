@@ -1,12 +1,7 @@
-import { applyDecorators } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import type { ZodType } from 'zod';
-import { problem } from './problem.schema';
 
-/** What a route answers when all is well, and that anything else is a problem. */
+/** What a route answers when all is well. That anything else is a problem, `documented.ts` says of all. */
 export function Answers(status: 200 | 201 | 202, schema: ZodType): MethodDecorator {
-  return applyDecorators(
-    ApiResponse({ status, standardSchema: schema }),
-    ApiResponse({ status: 'default', description: 'A problem, RFC 9457.', standardSchema: problem }),
-  );
+  return ApiResponse({ status, standardSchema: schema });
 }

@@ -14,6 +14,9 @@ const LIMIT = Symbol('rate limit');
 /** This route counts: of whoever is signed in, else of the client's address (IPv6: its /64). */
 export const Limited = (limit: Limit): MethodDecorator => SetMetadata(LIMIT, limit);
 
+/** What a route counts as; `undefined` when it does not. */
+export const limitOf = (handler: object): Limit | undefined => Reflect.getMetadata(LIMIT, handler) as Limit | undefined;
+
 const MINUTE_MS = 60_000;
 /** A client that waits for its sign-in asks every five seconds; several may wait behind one address. */
 const POLLS_PER_SIGN_IN = 20;
@@ -44,7 +47,7 @@ export function rateLimits(environment: ApiEnvironment): ThrottlerModuleOptions 
       name,
       limit,
       ttl: MINUTE_MS,
-      skipIf: (execution) => Reflect.getMetadata(LIMIT, execution.getHandler()) !== name,
+      skipIf: (execution) => limitOf(execution.getHandler()) !== name,
     })),
   };
 }

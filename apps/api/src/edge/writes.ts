@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, SetMetadata } from '@nestjs/common';
 import { Recorder, type Act } from '@app/audit';
 import { AppError, failpoint, Secret } from '@app/kernel';
 import { Operations, Sealer, type Transaction } from '@app/platform';
@@ -26,6 +26,13 @@ class IdempotencyKeyRefused extends AppError {
     });
   }
 }
+
+const REPEATABLE = Symbol('repeatable');
+
+/** This route takes an `Idempotency-Key`: its work is done in {@link Writes.run}. */
+export const Repeatable = (): MethodDecorator => SetMetadata(REPEATABLE, true);
+
+export const isRepeatable = (handler: object): boolean => Reflect.hasMetadata(REPEATABLE, handler);
 
 /** How a write becomes one transaction: recorded, idempotent, and rung for when it is committed. */
 @Injectable()

@@ -7,7 +7,7 @@ import type { Explanation } from '@app/policy';
 import { Answers } from '../edge/answers';
 import { Reads } from '../edge/reads';
 import { Context, type RequestContext } from '../edge/request-context';
-import { Writes } from '../edge/writes';
+import { Repeatable, Writes } from '../edge/writes';
 import { PolicyFolder } from './policy-folder';
 import { explain, explanation, policyCheck, policyFiles, policyReload, policyVersion } from './policies.schemas';
 
@@ -36,6 +36,7 @@ export class PoliciesController {
   }
 
   @Post('reload')
+  @Repeatable()
   @HttpCode(200)
   @Answers(200, policyReload)
   reload(@Context() context: RequestContext): Promise<PolicyReload> {

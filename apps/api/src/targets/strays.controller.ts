@@ -6,7 +6,7 @@ import { SignedIn } from '@app/platform/http';
 import { Answers } from '../edge/answers';
 import { Reads } from '../edge/reads';
 import { Context, type RequestContext } from '../edge/request-context';
-import { Writes } from '../edge/writes';
+import { Repeatable, Writes } from '../edge/writes';
 import { confirmStrays, strays } from './strays.schemas';
 import { targetParameter } from './targets.schemas';
 
@@ -29,6 +29,7 @@ export class StraysController {
   }
 
   @Post('confirmation')
+  @Repeatable()
   @HttpCode(200)
   @Answers(200, strays)
   confirm(

@@ -8,7 +8,7 @@ import type { CheckReport } from '@app/providers';
 import { Answers } from '../edge/answers';
 import { Reads } from '../edge/reads';
 import { Context, type RequestContext } from '../edge/request-context';
-import { Writes } from '../edge/writes';
+import { Repeatable, Writes } from '../edge/writes';
 import { checkReport, putTarget, replaceTarget, target, targetList, targetParameter } from './targets.schemas';
 
 type Name = z.infer<typeof targetParameter>;
@@ -38,6 +38,7 @@ export class TargetsController {
   }
 
   @Post()
+  @Repeatable()
   @Answers(201, target)
   add(
     @Context() context: RequestContext,
@@ -50,6 +51,7 @@ export class TargetsController {
   }
 
   @Put(':name')
+  @Repeatable()
   @Answers(200, target)
   replace(
     @Context() context: RequestContext,

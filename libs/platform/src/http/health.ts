@@ -16,6 +16,8 @@ const checkResult = z.object({
     .describe('Since when it is so, or else since when it was first seen to be so. Only of what is wrong.'),
 });
 
+const alive = z.object({ status: z.literal('ok') });
+
 const readiness = z
   .object({ status: z.enum(['ready', 'not ready']), checks: z.record(z.string(), checkResult) })
   .meta({ id: 'Readiness' });
@@ -48,7 +50,8 @@ export class HealthController {
   ) {}
 
   @Get('healthz')
-  healthz(): { status: 'ok' } {
+  @ApiResponse({ status: HttpStatus.OK, standardSchema: alive })
+  healthz(): z.infer<typeof alive> {
     return { status: 'ok' };
   }
 
@@ -64,6 +67,7 @@ export class HealthController {
   }
 
   @Get('metrics')
+  @ApiResponse({ status: HttpStatus.OK, content: { 'application/openmetrics-text': { schema: { type: 'string' } } } })
   async numbers(@Res() response: Response): Promise<void> {
     response.type(this.metrics.contentType).send(await this.metrics.metrics());
   }
