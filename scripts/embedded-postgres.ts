@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { Failure } from './failure.ts';
+import { DISK_FULL, Failure } from './failure.ts';
 import { freePort, isFree, LOOPBACK } from './ports.ts';
 import { prepare, SERVER_ENVIRONMENT, withPlainBinaries, type Account, type Place } from './postgres-place.ts';
 import { disownStaleFile, findPostmaster, type Postmaster } from './postmaster-file.ts';
@@ -259,5 +259,4 @@ const notStarted = (words: string): Failure =>
 
 const lastLines = (words: string): string[] => words.trim().split('\n').slice(-5);
 
-const roomAdvice = (words: string): string[] =>
-  /No space left|ENOSPC/.test(words) ? ['The disk is full: make room and start again.'] : [];
+const roomAdvice = (words: string): string[] => (/No space left|ENOSPC/.test(words) ? [DISK_FULL] : []);

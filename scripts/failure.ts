@@ -21,4 +21,7 @@ export function explain(error: unknown): { message: string; advice: readonly str
   return { message: 'This should not have happened', advice: (stack ?? String(error)).split('\n') };
 }
 
+/** What to do where there is no room. */
+export const DISK_FULL = 'The disk is full: make room and start again.';
+
 const OTHER_USER = 'Was Curfew started here by another user before? Start as that one, or give the folder to this one.';

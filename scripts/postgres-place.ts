@@ -1,9 +1,19 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { Failure } from './failure.ts';
+import { DISK_FULL, Failure } from './failure.ts';
 
 /** PostgreSQL refuses to run as root: as whom it runs then. */
 export interface Account {
@@ -97,11 +107,26 @@ export function withPlainBinaries<T>({ binaries }: Place, work: (binaries: strin
     ]);
   const copy = mkdtempSync(join(tmpdir(), 'curfew-initdb-'));
   try {
-    cpSync(binaries, copy, { recursive: true, verbatimSymlinks: true });
+    copyTree(binaries, copy);
     execFileSync('chmod', ['-R', 'go+rX', copy]);
     return work(copy);
   } finally {
     rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+/** No file of the binaries is so small that less would do. */
+const ROOM_BYTES = 1_048_576;
+
+/** Node says EIO, without a path, where a disk is full that it copies to: so it is looked at. */
+function copyTree(from: string, to: string): void {
+  try {
+    cpSync(from, to, { recursive: true, verbatimSymlinks: true });
+  } catch (error) {
+    const { bavail, bsize } = statfsSync(dirname(to));
+    rmSync(to, { recursive: true, force: true });
+    if (bavail * bsize >= ROOM_BYTES) throw error;
+    throw new Failure('PostgreSQL could not be copied to where it can run', [`${dirname(to)}: ${DISK_FULL}`], error);
   }
 }
 
@@ -115,7 +140,7 @@ function copyOf(installed: string, into: string): string {
   const partial = join(into, `.${basename(copy)}.${process.pid}`);
   rmSync(into, { recursive: true, force: true });
   mkdirSync(into, { recursive: true, mode: 0o755 });
-  cpSync(installed, partial, { recursive: true, verbatimSymlinks: true });
+  copyTree(installed, partial);
   execFileSync('chmod', ['-R', 'go+rX', into]);
   renameSync(partial, copy);
   return copy;

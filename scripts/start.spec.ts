@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   realpathSync,
   rmdirSync,
@@ -12,6 +13,7 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
@@ -458,6 +460,27 @@ describe('npm start', () => {
       expect(() => statSync(serverFolder)).toThrow('ENOENT');
     },
   );
+
+  it.runIf(has('mount'))(`as root on a disk that is full, says so wherever it notices${needs('mount')}`, async () => {
+    const clone = aClone();
+    installed(clone);
+    chmodSync(clone.root, 0o700);
+    const disk = mkdtempSync(join(tmpdir(), 'curfew-disk-'));
+    chmodSync(disk, 0o755);
+    // The binaries do not fit on the one; on the other there is no room for the data.
+    for (const megabytes of [30, 80]) {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=0755`, 'none', disk]);
+      try {
+        const running = clone.run('start.ts', { env: { CURFEW_HOME: join(disk, 'home') } });
+        expect(await running.ended).toBe(1);
+        expect(running.output).toContain('The disk is full: make room and start again');
+        expect(running.output).not.toMatch(/should not have happened|EIO/);
+      } finally {
+        execFileSync('umount', [disk]);
+      }
+    }
+    rmSync(disk, { recursive: true });
+  });
 
   describe('its demo', () => {
     const login = async (clone: FakeClone, database: string): Promise<pg.Client> => {
