@@ -19,11 +19,17 @@ interface Figure {
 }
 
 // `npm run bench`: measures, and prints a table. Nothing else is to run on the machine meanwhile.
-await runScript(async (terminal) => {
+const USAGE = 'npm run bench -- [--json FILE] [--rounds N] [name…]   measures, and prints a table';
+
+await runScript({ usage: USAGE, flags: 'reads them itself' }, async (terminal) => {
   const { values, positionals } = parseArgs({
-    options: { json: { type: 'string' }, rounds: { type: 'string' } },
+    options: { json: { type: 'string' }, rounds: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
     allowPositionals: true,
   });
+  if (values.help) {
+    terminal.say(USAGE);
+    return 0;
+  }
   const clone = thisClone(process.env);
   const stop = stopRequests();
   await buildMissing(clone, terminal, stop.signal);

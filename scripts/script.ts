@@ -6,8 +6,8 @@ import { Terminal } from './terminal.ts';
 export interface Usage {
   /** As it is typed, and what it does; a line for each form. */
   readonly usage: string;
-  /** Besides `--help`, without their dashes. */
-  readonly flags?: readonly string[];
+  /** Besides `--help`, without their dashes; or a command with values, which parses them, and says its usage, itself. */
+  readonly flags?: readonly string[] | 'reads them itself';
 }
 
 type Work = (terminal: Terminal, flags: ReadonlySet<string>) => Promise<number>;
@@ -29,26 +29,24 @@ export async function runScript(usage: Usage | 'passes its arguments on', work: 
 }
 
 async function call({ usage, flags = [] }: Usage, work: Work, terminal: Terminal): Promise<number> {
-  const asked = read(flags);
-  if (asked instanceof Error) {
+  try {
+    const asked = flags === 'reads them itself' ? new Set<string>() : read(flags);
+    if (!asked.has('help')) return await work(terminal, asked);
+    terminal.say(usage);
+    return 0;
+  } catch (error) {
+    if (!isMistyped(error)) throw error;
     // Node's second sentence is about arguments that begin with a dash: there are none here.
-    terminal.fail(asked.message.split('. ')[0] ?? asked.message, usage.split('\n'));
+    terminal.fail(error.message.split('. ')[0] ?? error.message, usage.split('\n'));
     return WRONGLY_CALLED;
   }
-  if (!asked.has('help')) return work(terminal, asked);
-  terminal.say(usage);
-  return 0;
 }
 
-/** The flags that are there, or what is wrong with them. */
-function read(flags: readonly string[]): ReadonlySet<string> | Error {
+function read(flags: readonly string[]): ReadonlySet<string> {
   const options = Object.fromEntries(flags.map((name) => [name, { type: 'boolean' } as const]));
-  try {
-    const { values } = parseArgs({ options: { ...options, help: { type: 'boolean', short: 'h' } } });
-    return new Set(Object.keys(values));
-  } catch (error) {
-    if (error instanceof Error && String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS_'))
-      return error;
-    throw error;
-  }
+  const { values } = parseArgs({ options: { ...options, help: { type: 'boolean', short: 'h' } } });
+  return new Set(Object.keys(values));
 }
+
+const isMistyped = (error: unknown): error is Error =>
+  error instanceof Error && String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS_');
