@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 const onPath = (program: string): boolean =>
@@ -13,6 +13,16 @@ function mayMount(): boolean {
   return process.getuid?.() === 0 && ((BigInt(`0x${mask}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
 }
 
+/** Debian's folder, whatever the machine's kind. */
+const LIBRARIES = '/usr/lib';
+const fakeTime = (): string | undefined =>
+  (existsSync(LIBRARIES) ? readdirSync(LIBRARIES) : [])
+    .map((folder) => join(LIBRARIES, folder, 'faketime/libfaketime.so.1'))
+    .find((file) => existsSync(file));
+
+/** The library that has a process believe in another time. */
+export const FAKE_TIME = fakeTime();
+
 /** What a test may need that not every machine has. `CURFEW_TESTS=all`, as `.ci/run` says it, leaves none of these tests out. */
 const REASONS = {
   root: { met: process.getuid?.() === 0, because: 'only root can become another user' },
@@ -20,6 +30,7 @@ const REASONS = {
   zsh: { met: onPath('zsh'), because: 'there is no zsh' },
   fish: { met: onPath('fish'), because: 'there is no fish' },
   mount: { met: mayMount(), because: 'only who may mount has a small disk to fill' },
+  faketime: { met: FAKE_TIME !== undefined, because: 'there is no libfaketime' },
   linux: { met: existsSync('/proc/self'), because: 'looks into /proc' },
 } as const;
 

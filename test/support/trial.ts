@@ -41,6 +41,14 @@ export interface GrantRow {
   readonly endedMs: number | null;
 }
 
+/** A process that the starter knows nothing of. */
+export interface Another {
+  readonly pid: number;
+  readonly address: string;
+  /** With its exit code, or the signal that ended it. */
+  readonly ended: Promise<number | string | null>;
+}
+
 /** All of Curfew with failpoints, its demo target, and people who do not give up when there is no answer. */
 export class Trial {
   readonly failpoints = new Failpoints();
@@ -82,6 +90,12 @@ export class Trial {
 
   /** A second process of a kind, beside the one that the starter looks after. @returns its number */
   async another(name: Exclude<AppName, 'api'>, more: NodeJS.ProcessEnv = {}): Promise<number> {
+    const { pid } = await this.anotherOf(name, more);
+    return pid;
+  }
+
+  /** The same, of any kind, and where it answers. An api is told by `more` where people sign in. */
+  async anotherOf(name: AppName, more: NodeJS.ProcessEnv = {}): Promise<Another> {
     const { clone } = this.service;
     const child = fork(paths.app(clone, name), {
       cwd: clone.root,
@@ -93,7 +107,8 @@ export class Trial {
         RETRY_CAP_SECONDS: '1',
         STUCK_AFTER_SECONDS: '1',
         SEALING_KEY_FILE: paths.sealingKey(clone),
-        PROOF_KEY_FILE: paths.proofKey(clone),
+        ...(name === 'worker' && { PROOF_KEY_FILE: paths.proofKey(clone) }),
+        ...(name === 'api' && { PUBLIC_URL: this.service.url, POLICY_DIR: this.policies }),
         ALLOWED_TARGET_NETWORKS: '127.0.0.0/8',
         PORT: '0',
         ...more,
@@ -101,8 +116,12 @@ export class Trial {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
     this.#others.push(child);
-    await once(child, 'message');
-    return child.pid!;
+    const [{ address }] = (await once(child, 'message')) as [{ address: string }];
+    return {
+      pid: child.pid!,
+      address,
+      ended: new Promise((tell) => child.once('exit', (code, signal) => tell(signal ?? code))),
+    };
   }
 
   async end(): Promise<void> {
