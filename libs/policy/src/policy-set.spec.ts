@@ -177,6 +177,16 @@ describe('a refusal', () => {
       { code: 'policy.forbidden', message: 'freeze forbids this', policies: ['freeze'] },
     ],
     [
+      'says of a forbid about everything nothing to those of whom no rule speaks',
+      () =>
+        setOf(
+          `@id("theirs") @approval("none") permit (principal in Group::"orders-owners", action == Action::"request", resource);
+           @id("freeze") forbid (principal, action, resource);`,
+        ),
+      {},
+      { code: 'policy.no_rule', policies: [] },
+    ],
+    [
       'says that nobody can decide',
       () => setOf(permit('p', '@approval("2 of Group::\\"pair\\"")')),
       {},
@@ -495,7 +505,11 @@ describe('any policies and facts', () => {
         ).request(facts).allowed;
         const verdict = setOf(textOf(all) + forbid).request(facts);
         expect(holds && verdict.allowed).toBe(false);
-        expect(holds ? verdict : { refusal: { policies: ['f'] } }).toMatchObject({ refusal: { policies: ['f'] } });
+        // It is named to whom some rule speaks of.
+        const spoken = setOf(textOf(all)).request(facts).allowed;
+        expect(holds && spoken ? verdict : { refusal: { policies: ['f'] } }).toMatchObject({
+          refusal: { policies: ['f'] },
+        });
       }),
       { numRuns: 150 },
     );

@@ -7,6 +7,7 @@ import type { GroupsFile } from './groups';
 import type { RequestTerms, Rule } from './rule';
 import { maxSignInAge } from './sign-in-age';
 import type { Situation } from './situation';
+import { matches } from './truth';
 import type { Refusal, RefusalCode, RequestPath, RequestVerdict } from './verdict';
 
 type RequestRule = Rule & { readonly terms: RequestTerms };
@@ -49,9 +50,8 @@ export function approversOf(
 
 /** Somebody approves this, whoever that is and whenever they signed in. */
 function approvalOf({ resource, context }: RequestFacts, groups: GroupsFile): Situation {
-  const { target, entitlement: name, kind, owner } = resource;
   const { durationSeconds } = context;
-  return { action: 'approve', groups, person: {}, thing: { target, name, kind, owner }, durationSeconds };
+  return { action: 'approve', groups, person: {}, thing: thingOf(resource), durationSeconds };
 }
 
 /** Refusals that other circumstances might turn into a yes. */
@@ -92,7 +92,8 @@ export function failureOf({ rules }: Pick<Rulebook, 'rules'>, answer: CedarAnswe
 
 function denied(book: Rulebook, facts: RequestFacts, answer: CedarAnswer): Refusal {
   const { target, entitlement } = facts.resource;
-  if (answer.reason.size > 0) {
+  // A `forbid` about everything says nothing of what there is to somebody of whom no rule speaks.
+  if (answer.reason.size > 0 && mightEverAsk(book, facts)) {
     const forbids = book.rules.filter(({ id }) => answer.reason.has(id));
     return {
       code: 'policy.forbidden',
@@ -109,6 +110,30 @@ function denied(book: Rulebook, facts: RequestFacts, answer: CedarAnswer): Refus
     policies: [],
   };
 }
+
+/** Whether some rule lets this person ask for it, for some time and after some sign-in. */
+function mightEverAsk({ rules, groups }: Rulebook, { principal, resource }: RequestFacts): boolean {
+  const claimed = [...groups.groups].filter(([, { source }]) => source === 'claim');
+  const situation: Situation = {
+    action: 'request',
+    groups,
+    person: {
+      id: principal.id,
+      connection: principal.connection,
+      subject: principal.subject,
+      claims: new Map(claimed.map(([name]) => [name, principal.groups.includes(name)])),
+    },
+    thing: thingOf(resource),
+  };
+  return rules.some((rule) => rule.terms !== undefined && matches(rule, situation) !== false);
+}
+
+const thingOf = ({ target, entitlement: name, kind, owner }: RequestFacts['resource']): Situation['thing'] => ({
+  target,
+  name,
+  kind,
+  owner,
+});
 
 function tooLong(matching: readonly RequestRule[]): Refusal {
   const longest = matching.toSorted((a, b) => b.terms.maxDurationSeconds - a.terms.maxDurationSeconds)[0];
