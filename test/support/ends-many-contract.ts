@@ -96,7 +96,7 @@ export function describeEndsManyContract(name: string, start: () => Promise<Many
         expect(attempt.kind).toBe('unavailable');
       }
       expect.unreachable('it never got through');
-    });
+    }, 120_000);
 
     it("endMany: does not touch what bears another grant's or another installation's name", async () => {
       const [mine, another] = [await issue(), await issue()];

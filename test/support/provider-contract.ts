@@ -104,7 +104,7 @@ export function describeProviderContract(name: string, start: () => Promise<Cont
         expect(attempt.kind).toBe('unavailable');
       }
       expect.unreachable('it never got through');
-    });
+    }, 120_000);
 
     it('issue: cuts off an earlier start that sleeps after its fence, so that one working credential is left', async () => {
       const order = await anOrder();
@@ -150,7 +150,7 @@ export function describeProviderContract(name: string, start: () => Promise<Cont
         expect(attempt.kind).toBe('unavailable');
       }
       expect.unreachable('it never got through');
-    });
+    }, 120_000);
 
     it('end: several at the same time end it too', async () => {
       for (let round = 0; round < 5; round += 1) {

@@ -25,7 +25,7 @@ const aStray = (n: number, changes: Partial<Stray> = {}): Stray => ({
   failure: null,
   ...changes,
 });
-const there = (items: readonly Stray[], surveyedAt: string | null = inSeconds(-60)) =>
+const there = (items: readonly Stray[], surveyedAt: string | null = inSeconds(-90)) =>
   desk.service.on('GET /v1/targets/*/strays', { body: { surveyedAt, items } });
 const run = (...words: string[]) => desk.run(['targets', 'strays', 'orders-db', ...words]);
 

@@ -12,12 +12,12 @@ async function start(binaries?: string): Promise<ManySubject> {
   const server = await TargetServer.start(binaries);
   const target = await aPostgresTarget(server);
   // What pg_hba.conf of the test's server is open to.
-  const [trusting, { admin, reader }] = ['trusting', target];
+  const [trusting, { admin, maker }] = ['trusting', target];
   await server.sql(
     'postgres',
     `CREATE DATABASE ${trusting}`,
     `REVOKE ALL ON DATABASE ${trusting} FROM PUBLIC`,
-    `GRANT CONNECT ON DATABASE ${trusting} TO ${admin}, ${reader}`,
+    `GRANT CONNECT ON DATABASE ${trusting} TO ${admin}, ${maker}`,
   );
   const lines: FragileLine[] = [];
   const { access, connection } = target;
@@ -31,7 +31,7 @@ async function start(binaries?: string): Promise<ManySubject> {
     entitlement: target.read,
     refused: { connection, password: new Secret('not the password') },
     unreachable: { connection: { ...connection, port: 1 }, password: access.password },
-    trusting: { target: access, entitlement: { name: 'read', config: { database: trusting, groupRole: reader } } },
+    trusting: { target: access, entitlement: { name: 'read', config: { database: trusting, groupRole: maker } } },
     interrupted: async (steps) => {
       const line = await FragileLine.to(server, steps);
       lines.push(line);
