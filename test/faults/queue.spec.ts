@@ -11,6 +11,9 @@ import { Trial } from '../support/trial';
 const LIVES = 8;
 const EVERY_MS = 20;
 const AWAY_MS = 8_000;
+/** Six canaries, and what comes between. */
+const FOUND_MS = 60_000;
+const STOPPABLE = new URL('../support/stoppable-worker.mjs', import.meta.url).href;
 /** What the queue has no part in: DESIGN's promise 4, and what this machine takes with everything else on it. */
 const LATE_MS = 1_000;
 
@@ -19,10 +22,11 @@ const { chosen, words } = sampled(['PostgreSQL', 'Redis'], 1);
 describe.each([...chosen])(`the queue on %s (${words})`, (backend) => {
   let redis: RedisServer | undefined;
   let trial: Trial;
+  let beside: number;
   beforeAll(async () => {
     redis = backend === 'Redis' ? await aRedis() : undefined;
     trial = await Trial.begin(['ada', 'ben'], redis ? { REDIS_URL: redis.url } : {});
-    await trial.another('worker', redis ? { REDIS_URL: redis.url } : {});
+    beside = await trial.another('worker', redis ? { REDIS_URL: redis.url } : {});
   });
   afterAll(async () => {
     await trial?.end();
@@ -51,10 +55,26 @@ describe.each([...chosen])(`the queue on %s (${words})`, (backend) => {
     );
     expect(rows.map(({ made }) => made)).toEqual(ids.map(() => 1));
   };
+  const besideIsThere = (): boolean => process.kill(beside, 0);
   const canarySeconds = async (): Promise<number> => {
     const numbers = await (await fetch(`${trial.service.address('worker')}/metrics`)).text();
     return Number(/^curfew_queue_canary_seconds(?:\{.*\})? (\S+)/m.exec(numbers)?.[1]);
   };
+
+  it('is asked for nothing any more by a worker that lives: that one ends itself, and nobody else does', async () => {
+    const before = trial.service.run.processes.worker;
+    const deaf = await trial.anotherOf('worker', {
+      ...(redis && { REDIS_URL: redis.url }),
+      NODE_OPTIONS: `--import=${STOPPABLE}`,
+    });
+    await once([await trial.wholeLife()]);
+    process.kill(deaf.pid, 'SIGUSR2');
+    await once([await trial.wholeLife()]);
+    expect(await Promise.race([deaf.ended, pause(FOUND_MS, 'lives on')])).toBe(1);
+    expect(trial.service.run.processes.worker).toEqual(before);
+    expect(besideIsThere()).toBe(true);
+    await once([await trial.wholeLife()]);
+  }, 120_000);
 
   it('delivers every job twice and more: all is done once', async () => {
     const failures: unknown[] = [];

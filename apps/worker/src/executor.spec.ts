@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Asker } from '@app/access';
 import { Secret } from '@app/kernel';
-import { BellListener } from '@app/platform/queue';
+import { BellListener, type Listener } from '@app/platform/queue';
 import { waitFor } from '../../../scripts/waiting';
 import { aHouse, HOUSE_POLICIES, type House } from '../../../test/support/house';
 import { assertUnbroken } from '../../../test/support/oracle';
@@ -29,7 +29,7 @@ const POLICIES = {
 class HandBell extends BellListener {
   ring: () => Promise<void> = () => Promise.resolve();
 
-  listen(_: number, answer: (id: string) => Promise<void>): void {
+  listen(_: number, { answer }: Listener): void {
     this.ring = () => answer('');
   }
 

@@ -49,7 +49,7 @@ export class Executor {
   ) {}
 
   start(bell: BellListener, sweepMs = SWEEP_MS): void {
-    bell.listen(this.limits.hands, () => this.look());
+    bell.listen(this.limits.hands, { answer: () => this.look(), onDeaf: () => this.#endDeaf() });
     this.#loops = Promise.all([
       this.#every(sweepMs, () => this.look()),
       this.#every(FORGET_EVERY_MS, () => this.does.operations.sweep()),
@@ -114,6 +114,12 @@ export class Executor {
     for (const { target, found } of await this.does.survey.run()) {
       if (found > 0) this.log.warn({ target, found }, 'strays: something bears our name and belongs to no grant');
     }
+  }
+
+  /** The sweep would go on, later than the bell. Whoever starts this process starts another one. */
+  #endDeaf(): void {
+    this.log.fatal('takes no jobs although the queue answers; ending, to begin anew');
+    process.exit(1);
   }
 
   async #every(milliseconds: number, act: () => Promise<void>): Promise<void> {

@@ -1,4 +1,11 @@
-import { createPostgresBackend, Queue, withBackend, Worker } from 'bullmq';
+import {
+  createPostgresBackend,
+  createRedisBackend,
+  withBackend,
+  type BackendFactory,
+  type IQueueBackend,
+  type Worker,
+} from 'bullmq';
 import { Redis } from 'ioredis';
 import type { Secret } from '@app/kernel';
 
@@ -19,17 +26,26 @@ interface Emitter {
 }
 
 export interface QueueHandle extends Emitter {
+  /** The job, as long as it is in the queue: until it is done. */
+  getJob(id: string): Promise<unknown>;
   add(name: Job['name'], data: Job['data'], opts: Job['opts']): Promise<unknown>;
 }
 
-export type WorkerHandle = Emitter;
+export type WorkerHandle = Emitter & Pick<Worker, 'pause'>;
 
 type Process = (job: Pick<Job, 'data'> & { readonly name: string }) => Promise<void>;
+
+/** What a worker tells of itself. */
+export interface WorkerOptions {
+  readonly concurrency: number;
+  /** It asks the queue for a job. One that is well does so every few seconds, whoever gets the jobs. */
+  readonly onAsk: () => void;
+}
 
 /** What differs between the two queue backends. */
 export interface QueueBackend {
   queue(): QueueHandle;
-  worker(concurrency: number, process: Process): WorkerHandle;
+  worker(process: Process, options: WorkerOptions): WorkerHandle;
   /** Whether the server answers; it may take as long as it likes. */
   answers(): Promise<boolean>;
   close(): Promise<void>;
@@ -44,11 +60,14 @@ export function queueBackend(options: {
 }
 
 function onPostgres(url: Secret<string>): QueueBackend {
-  const classes = withBackend(createPostgresBackend);
   const connection = { connectionString: url.reveal(), schema: QUEUE_SCHEMA, max: 2 };
+  const { Queue } = withBackend(createPostgresBackend);
   return {
-    queue: () => new classes.Queue(NAME, { connection }),
-    worker: (concurrency, process) => new classes.Worker(NAME, process, { connection, concurrency }),
+    queue: () => new Queue(NAME, { connection }),
+    worker: (process, { concurrency, onAsk }) => {
+      const { Worker } = withBackend(telling(createPostgresBackend, onAsk));
+      return new Worker(NAME, process, { connection, concurrency });
+    },
     // It is the database, which has a check of its own.
     answers: () => Promise.resolve(true),
     close: () => Promise.resolve(),
@@ -59,14 +78,31 @@ function onRedis(url: Secret<string>, onError: (error: unknown) => void): QueueB
   // BullMQ wants no limit on retries for a connection that blocks.
   const client = new Redis(url.reveal(), { maxRetriesPerRequest: null });
   client.on('error', onError);
+  const { Queue } = withBackend(createRedisBackend);
   return {
     queue: () => new Queue(NAME, { connection: client }),
-    worker: (concurrency, process) => new Worker(NAME, process, { connection: client, concurrency }),
+    worker: (process, { concurrency, onAsk }) => {
+      const { Worker } = withBackend(telling(createRedisBackend, onAsk));
+      return new Worker(NAME, process, { connection: client, concurrency });
+    },
     // Without a connection a question would wait for one, and be asked then.
     answers: async () => client.status === 'ready' && (await client.ping()) === 'PONG',
     close: () => {
       client.disconnect();
       return Promise.resolve();
     },
+  };
+}
+
+/** BullMQ says nothing of a worker that has stopped asking; what it asks goes through here. */
+function telling<B extends IQueueBackend, C>(factory: BackendFactory<B, C>, onAsk: () => void): BackendFactory<B, C> {
+  return (...given) => {
+    const backend = factory(...given);
+    const moveToActive = backend.moveToActive.bind(backend);
+    backend.moveToActive = (...words) => {
+      onAsk();
+      return moveToActive(...words);
+    };
+    return backend;
   };
 }

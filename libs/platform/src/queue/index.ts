@@ -1,2 +1,2 @@
 export { QUEUE_SCHEMA } from './backend';
-export { Bell, BellListener, BullBell, type QueueConnection, type Ring } from './bell';
+export { Bell, BellListener, BullBell, type Listener, type QueueConnection, type Ring } from './bell';
