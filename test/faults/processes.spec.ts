@@ -11,6 +11,7 @@ const FINISHED_MS = 10_000;
 /** Longer than a lease of 6 s. */
 const ASLEEP_MS = 8_000;
 const BLOCKED_MS = 5_000;
+const HUNGRY = new URL('../support/hungry.mjs', import.meta.url).href;
 
 /** Where a worker falls asleep: with nothing done, with something made or ended that it has not written down, and in the midst of writing it down. */
 const ASLEEP_AT = sampled(
@@ -119,6 +120,25 @@ describe('processes', () => {
     process.kill(pid, 'SIGCONT');
     await trial.reach(id, 'ended');
     expect(await overdue()).toBe(0);
+    expect(await trial.broken()).toEqual([]);
+  }, 60_000);
+
+  it('run out of memory, a worker with something made that it has not written down: another one finishes within 10 s', async () => {
+    const kept = trial.service.pid('worker');
+    process.kill(kept, 'SIGSTOP');
+    stopped.add(kept);
+    const hungry = await trial.anotherOf('worker', { NODE_OPTIONS: `--max-old-space-size=96 --import=${HUNGRY}` });
+    trial.failpoints.arm('activation.issued', 'block 2000');
+    const id = await trial.approve(await trial.ask());
+    expect(await hit('activation.issued')).toBe(true);
+    process.kill(hungry.pid, 'SIGUSR2');
+    process.kill(kept, 'SIGCONT');
+    // As Node ends itself when the heap is full.
+    expect(await hungry.ended).toBe('SIGABRT');
+    await trial.reach(id, 'active', FINISHED_MS);
+    expect(await tryToLogIn(await trial.pickUp(id))).toBe('logged in');
+    await trial.insist('ada', `/v1/grants/${id}/release`);
+    await trial.reach(id, 'ended');
     expect(await trial.broken()).toEqual([]);
   }, 60_000);
 
