@@ -2,13 +2,13 @@ import { escapeIdentifier, escapeLiteral } from 'pg';
 import { failpoint, Secret, type AppError } from '@app/kernel';
 import { scramVerifier } from '@app/platform';
 import { TargetInvalid, TargetUnavailable } from '../provider.errors';
-import { objectName, type Issued, type IssueOrder } from '../provider';
+import { objectName, type GrantRef, type Issued, type IssueOrder } from '../provider';
 import { connectionNames, cutOffStarts, serverIdentity, type Account } from './account';
 import { credentialOf } from './credential';
 import { excessOfGroup } from './group-roles';
 import { tryLogin, type LoginAnswer } from './login';
 import { markRole, rolesMarked } from './marks';
-import { mayPass } from './postgres.errors';
+import { mayPass, SQLSTATE, sqlState } from './postgres.errors';
 import { postgresEntitlement, type PostgresEntitlement } from './postgres.schemas';
 import { randomPassword } from './password';
 import type { Session } from './session';
@@ -54,14 +54,29 @@ export async function issue(account: Account, order: IssueOrder): Promise<Issued
     const server = await serverIdentity(session);
     await order.fence(server);
     await cutOffStarts(session, account.budget, order.grant);
-    return { server, ...(await session.transaction(() => make(account, session, wanted))) };
+    try {
+      return { server, ...(await session.transaction(() => make(account, session, wanted))) };
+    } catch (error) {
+      // What was there a moment ago is not any more: it is looked at again.
+      throw sqlState(error) === SQLSTATE.undefinedObject ? new TargetUnavailable('changed_meanwhile', error) : error;
+    }
   });
   failpoint('postgres.role_committed');
-  const tested = await testLogin(account, wanted, password);
+  const tested = await testLogin(account, wanted, password).catch(async (error: unknown) => {
+    throw (await isEnded(account, order.grant)) ? new TargetUnavailable('ended_meanwhile', error) : error;
+  });
   return {
     credential: credentialOf(account.connection, entitlement, { username: name, password }),
     receipt: receiptOf(wanted, ground, tested),
   };
+}
+
+/** Somebody else was faster, and has closed the login or dropped the role: its refusal says nothing about the target. */
+function isEnded(account: Account, grant: GrantRef): Promise<boolean> {
+  return account.with(connectionNames.start(grant), async (session) => {
+    const live = await session.query('SELECT FROM pg_roles WHERE rolname = $1 AND rolcanlogin', [objectName(grant)]);
+    return live.length === 0;
+  });
 }
 
 async function make(account: Account, session: Session, wanted: Wanted): Promise<Ground> {
