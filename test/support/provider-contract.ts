@@ -77,6 +77,15 @@ export function describeProviderContract(name: string, start: () => Promise<Cont
       expect(await works(credential)).toBe(provider.ending.enforcedBy === 'curfew');
     });
 
+    it('issue: an answer that was long on its way moves no deadline', async () => {
+      const times = [0, 3_000];
+      // The second look at the clock comes three seconds later, as on a slow line.
+      const now = (): Date => new Date(subject.clock().getTime() + (times.shift() ?? 3_000));
+      const endsAt = new Date(subject.clock().getTime() + 3_600_000);
+      const { receipt } = await provider.issue(subject.target, await anOrder({ endsAt, now }));
+      expect(Object.values(receipt)).toContain(endsAt.toISOString());
+    });
+
     it('issue: a target that lets in whoever has a wrong password is refused as invalid', async () => {
       const { target, entitlement } = subject.trusting;
       const order = await anOrder({ entitlement });

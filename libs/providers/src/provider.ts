@@ -127,6 +127,7 @@ export interface EndingTraits {
  * - issue: the credential works when it returns, and the target ends it at the deadline by itself where it can
  * - issue: called again with another deadline, only that one counts
  * - issue: the deadline is written on the target's clock
+ * - issue: an answer that was long on its way moves no deadline
  * - issue: a target that lets in whoever has a wrong password is refused as invalid
  * - issue: nothing is made when the fence refuses
  * - issue: called again after a crash at any step, it leaves one working credential

@@ -6,7 +6,7 @@ import { TargetUnavailable } from '../provider.errors';
 import { connectionNames, type Account } from './account';
 import type { Doomed } from './ending';
 import { rolesMarked } from './marks';
-import { join } from './memberships';
+import { join, revokeMemberships } from './memberships';
 import { sqlState } from './postgres.errors';
 import type { Session } from './session';
 import { hiddenAmong, startingLogins } from './sessions';
@@ -176,11 +176,15 @@ async function endVisibleOf(
   return new Set(live.map(({ role }) => role));
 }
 
-/** Only a member may; where we cannot become one, this role is left out. */
+/**
+ * Only a member may; where we cannot become one, this role is left out. Its power goes at once: a session in the midst of a
+ * long computation hears nothing until that is over.
+ */
 async function tellThem(session: Session, role: Role, pids: readonly number[]): Promise<void> {
   try {
     await join(session, role);
     await session.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [pids]);
+    await revokeMemberships({ session, role, steps: [] });
   } catch (error) {
     if (sqlState(error) === undefined) throw error;
   }

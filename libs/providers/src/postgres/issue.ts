@@ -95,7 +95,7 @@ async function make(account: Account, session: Session, wanted: Wanted): Promise
 }
 
 async function survey(session: Session, { name, endsAt, now, entitlement }: Wanted): Promise<Ground> {
-  const before = now().getTime();
+  const asked = now().getTime();
   const seen = await session.one<Omit<Ground, 'validUntil' | 'late'>>(
     `SELECT current_setting('server_version_num')::int AS version,
             to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS clock,
@@ -105,8 +105,11 @@ async function survey(session: Session, { name, endsAt, now, entitlement }: Want
     [name, entitlement.groupRole],
   );
   const clock = Date.parse(seen.clock);
-  const offset = clock - (before + now().getTime()) / 2;
-  const validUntil = new Date(endsAt.getTime() + (Math.abs(offset) < CLOCK_OFF_MS ? 0 : Math.round(offset)));
+  const halfway = (now().getTime() - asked) / 2;
+  const offset = clock - asked - halfway;
+  // On a slow line the answer may have been given at any time in between.
+  const isOff = Math.abs(offset) >= CLOCK_OFF_MS + halfway;
+  const validUntil = new Date(endsAt.getTime() + (isOff ? Math.round(offset) : 0));
   return { ...seen, validUntil, late: validUntil.getTime() <= clock };
 }
 

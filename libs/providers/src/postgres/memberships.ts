@@ -17,7 +17,11 @@ interface Membership {
  *
  * @returns those that our account may not revoke: somebody else gave them by hand
  */
-export async function revokeMemberships({ session, role, steps }: Ending): Promise<Leftover[]> {
+export async function revokeMemberships({
+  session,
+  role,
+  steps,
+}: Pick<Ending, 'session' | 'role' | 'steps'>): Promise<Leftover[]> {
   const refused: Leftover[] = [];
   for (const membership of await membershipsOf(session, role.oid)) {
     const words = `membership of ${escapeIdentifier(membership.member)} in ${escapeIdentifier(membership.group)}`;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { objectName } from '@app/providers';
 import { describeOnPostgres } from '../../../../test/support/postgres-versions';
 import { leave, Stage, type Begun } from '../../../../test/support/postgres-stage';
 import { TargetServer } from '../../../../test/support/target-server';
@@ -68,6 +69,25 @@ describeOnPostgres('a mass ending', (binaries) => {
     await expect(hidden.client.query('SELECT 1')).rejects.toThrow(/terminat|not queryable|closed/);
     await leave(hiding.session, free.session, hidden.client);
   });
+
+  it('takes the power of those at once whose session hears nothing, in the midst of a long computation', async () => {
+    const [busy, free] = [await stage.begin(), await stage.begin()];
+    const terms = Array.from({ length: 150 }, (_, n) => `x * x > ${n}`).join(' AND ');
+    const computing = busy.session
+      .query(`SELECT ${terms} FROM (SELECT repeat('9', 65000)::numeric AS x OFFSET 0) AS it`)
+      .catch(() => undefined);
+    expect(await endMany(busy, free)).toEqual([free.grant.grantId]);
+    const [left] = await stage.target.sql(
+      `SELECT (SELECT count(*)::int FROM pg_auth_members WHERE member = r.oid) AS memberships,
+              (SELECT count(*)::int FROM pg_stat_activity WHERE usesysid = r.oid) AS sessions
+         FROM pg_roles r WHERE rolname = '${objectName(busy.grant)}'`,
+    );
+    expect(left).toEqual({ memberships: 0, sessions: 1 });
+    await computing;
+    await stage.end(busy.grant);
+    expect(await stage.verdict(busy.grant, busy.credential)).toBe('ended');
+    await leave(busy.session, free.session);
+  }, 60_000);
 
   it('ends the sessions of many, also of those that come while it looks', async () => {
     const begun = [await stage.begin(), await stage.begin(), await stage.begin()];
