@@ -35,6 +35,8 @@ interface Line {
 /** The target's own side of a {@link FakeTarget}: its accounts, its rules, and what shall go wrong with it. */
 export class FakeSystem {
   adminPassword = 'fake-admin-password';
+  /** Who it says it is; without it, what it is called. */
+  identity: string | undefined;
   /** Nobody answers. */
   away = false;
   /** It asks nobody for a password: whoever knows a name is in. */

@@ -72,7 +72,7 @@ export class FakeTarget extends Provider {
     const { right } = entitlement.parse(order.entitlement.config);
     return this.#call('issue', target, name, async (system, step) => {
       await step();
-      await order.fence(serverOf(target));
+      await order.fence(this.#serverOf(target));
       await step();
       system.cutOffStarts(name, step.call);
       if (!system.rights.has(right)) throw new TargetInvalid('no_such_right', undefined, { right });
@@ -88,7 +88,7 @@ export class FakeTarget extends Provider {
       };
       return {
         credential: new Secret(credential),
-        receipt: { account: name, right, endsAt: endsAt.toISOString(), server: serverOf(target) },
+        receipt: { account: name, right, endsAt: endsAt.toISOString(), server: this.#serverOf(target) },
       };
     });
   }
@@ -120,7 +120,7 @@ export class FakeTarget extends Provider {
         if (proofCopy) checks.push(await step(() => loginCheck(system, name, proofCopy)));
         const verdicts = checks.map(({ verdict }) => verdict);
         const bad = (['alive', 'unknown'] as const).find((verdict) => verdicts.includes(verdict));
-        return { verdict: bad ?? 'ended', checks, server: serverOf(target) };
+        return { verdict: bad ?? 'ended', checks, server: this.#serverOf(target) };
       });
     } catch (error) {
       const answer = error instanceof Error ? error.message : String(error);
@@ -149,6 +149,11 @@ export class FakeTarget extends Provider {
       const message = error instanceof Error ? error.message : String(error);
       return { ok: false, findings: [{ kind: 'wrong', message }] };
     }
+  }
+
+  /** What is there says who it is, whatever the address was meant to lead to. */
+  #serverOf(target: TargetAccess): string {
+    return this.systemOf(target).identity ?? connection.parse(target.connection).system;
   }
 
   #onOurClock({ endsAt, now }: IssueOrder): Date {
@@ -189,8 +194,6 @@ export class FakeTarget extends Provider {
     }
   }
 }
-
-const serverOf = (target: TargetAccess): string => connection.parse(target.connection).system;
 
 interface Step {
   <R = void>(act?: () => R): Promise<R>;

@@ -49,6 +49,21 @@ describe('a target that leads somewhere else by now', () => {
     expect(house.target.system().accounts.size).toBe(0);
   });
 
+  it('begins nothing where no attempt has been before, though nobody changed the configuration', async () => {
+    const system = house.target.system();
+    const id = await people.granted();
+    await house.work();
+    expect(await row(id)).toMatchObject({ state: 'active' });
+    await house.as(people.ada, (tx) => house.credentials.pickUp(tx, people.ada, id));
+    // The same address leads to another server from now on: a name was changed, a disk was restored.
+    system.identity = 'another';
+    system.accounts.clear();
+    await house.as(people.ada, (tx) => house.credentials.replace(tx, people.ada, id));
+    const tried = async () => (await house.work(), house.failures.at(-1));
+    await expect.poll(tried, { timeout: 10_000, interval: 20 }).toMatchObject({ code: 'access.another_server' });
+    expect(system.accounts.size).toBe(0);
+  });
+
   it('is not taken as tidied, and is not led away from what is left without a word', async () => {
     house.target.system().obstacles.push({ what: 'a table', why: 'it is in use' });
     const id = await people.granted();
@@ -71,27 +86,54 @@ describe('a target that leads somewhere else by now', () => {
 });
 
 describe('a target that is changed at the moment at which something begins on it', () => {
-  it('gives what was approved, or nothing', async () => {
-    const house = await aHouse();
-    const people = await People.of(house);
-    const id = await people.granted();
-    // Between the last look at what was approved and the reading of what runs.
+  let house: House;
+  let people: People;
+  beforeEach(async () => {
+    house = await aHouse();
+    people = await People.of(house);
+  });
+  afterEach(() => house.close());
+
+  const configure = (right: string): Promise<void> =>
+    house.owner.transaction(async (tx) => {
+      await tx.query(`SELECT set_config('curfew.actor', 'test', true), set_config('curfew.correlation', 'test', true)`);
+      await tx.query(`UPDATE entitlements SET config = jsonb_build_object('right', $1::text) WHERE name = 'read'`, [
+        right,
+      ]);
+      await tx.query('UPDATE targets SET revision = revision + 1');
+    });
+  /** Between the last look at what was approved and the next one, around the reading of what runs. */
+  const aroundTheReading = (before: () => Promise<void>, after: () => Promise<void>): void => {
     const target: Reach['target'] = Reflect.get(Reach.prototype, 'target');
     Reach.prototype.target = async function changed(grant) {
       Reach.prototype.target = target;
-      await house.owner.transaction(async (tx) => {
-        await tx.query(
-          `SELECT set_config('curfew.actor', 'test', true), set_config('curfew.correlation', 'test', true)`,
-        );
-        await tx.query(`UPDATE entitlements SET config = '{"right": "write"}' WHERE name = 'read'`);
-        await tx.query('UPDATE targets SET revision = revision + 1');
-      });
-      return target.call(this, grant);
+      await before();
+      const read = await target.call(this, grant);
+      await after();
+      return read;
     };
-    const state = async () => (await house.work(), (await people.grant(id)).state);
-    await expect.poll(state, { timeout: 10_000, interval: 20 }).toBe('ended');
+  };
+  const state = async (id: string): Promise<string> => (await house.work(), (await people.grant(id)).state);
+
+  it('gives what was approved, or nothing', async () => {
+    const id = await people.granted();
+    aroundTheReading(
+      () => configure('write'),
+      async () => undefined,
+    );
+    await expect.poll(() => state(id), { timeout: 10_000, interval: 20 }).toBe('ended');
     expect(await people.grant(id)).toMatchObject({ endReason: 'failed', failure: 'access.scope_changed' });
     expect(house.target.system().calls.issue).toBe(0);
-    await house.close();
+  });
+
+  it('gives what was approved also when it was changed back at once', async () => {
+    const id = await people.granted();
+    aroundTheReading(
+      () => configure('write'),
+      () => configure('read'),
+    );
+    await expect.poll(() => state(id), { timeout: 10_000, interval: 20 }).toBe('active');
+    expect([...house.target.system().accounts.values()].map(({ right }) => right)).toEqual(['read']);
+    expect(house.target.system().calls.issue).toBe(1);
   });
 });
