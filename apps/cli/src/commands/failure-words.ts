@@ -5,6 +5,8 @@ import { visible } from '../terminal/visible';
 const WORDS: Readonly<Record<string, string>> = {
   'target.no_connection': 'the target does not answer',
   'target.interrupted': 'the target broke off',
+  'target.changed_meanwhile': 'something at the target was changed at that moment',
+  'target.ended_meanwhile': 'the grant was ended at that moment',
   'target.too_slow': 'the target takes too long',
   'target.role_locked': 'somebody holds a lock on the role of the grant at the target',
   'target.sessions_still_live': 'sessions are still live at the target',
