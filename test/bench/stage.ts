@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { Pool } from 'pg';
 import { APPS, paths } from '../../scripts/clone';
 import { waitFor } from '../../scripts/waiting';
@@ -48,11 +47,6 @@ export class BenchStage {
     return paths.proofKey(this.service.clone);
   }
 
-  /** What the processes say, whatever goes wrong. */
-  warnings(): string[] {
-    return APPS.flatMap((name) => this.service.log(name).split('\n')).filter((line) => /"level":(?:4|5|6)0/.test(line));
-  }
-
   async end(): Promise<void> {
     await Promise.all([this.database.end(), this.target.end()]);
     await this.service.stop();
@@ -76,18 +70,6 @@ export class BenchStage {
     if (!(await waitFor(() => restarted().catch(() => undefined), 60_000, 100)))
       throw new Error('the database was not restarted');
   }
-}
-
-/** The resident set, shared pages counted by share, of a process and all below it: in MiB. */
-export function proportionalMiB(pids: readonly number[]): number {
-  const kilobytes = pids.map((pid) => {
-    try {
-      return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
-    } catch {
-      return 0; // it has ended meanwhile
-    }
-  });
-  return kilobytes.reduce((sum, each) => sum + each, 0) / 1_024;
 }
 
 function opened(connectionString: string): Pool {

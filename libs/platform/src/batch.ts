@@ -23,7 +23,7 @@ export class Batch {
     return [this.first, ...this.others];
   }
 
-  /** One that this worker has claimed, and the others that are due: none where the first is something else than an end. */
+  /** What this worker has claimed to end a grant, and the other ends of the same cause at the same target that are due. */
   static async about(operations: Operations, first: Operation, most: number): Promise<Batch> {
     const others = await operations.claimEndsBeside(first, { most: most - 1, except: ALONE });
     return new Batch(operations.database, first, others);

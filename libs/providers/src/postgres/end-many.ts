@@ -19,12 +19,8 @@ const QUIET_MS = 1_500;
 /** What is dropped takes the longer, the more roles our account has made: others are to have their turn. */
 const WORK_MS = 3_000;
 
-const TIME_IS_OVER = 'found the login closed: its time was over';
-
 interface Role extends Doomed {
   readonly grantId: string;
-  /** The server itself lets nobody in as this role any more, and only an administrator could change that. */
-  readonly isOver: boolean;
 }
 
 /**
@@ -39,16 +35,16 @@ export async function endMany(account: Account, grants: readonly GrantRef[]): Pr
     for (const { grantId } of absent) ended.set(grantId, { steps: [], leftovers: [] });
 
     await session.query(`SELECT set_config('lock_timeout', $1, false)`, [`${LOCK_MS}ms`]);
-    const [over, open] = [roles.filter(({ isOver }) => isOver), roles.filter(({ isOver }) => !isOver)];
-    const closing = await forEach(session, open, 'ALTER ROLE %I NOLOGIN PASSWORD NULL');
+    // Also where `VALID UNTIL` is over: it is looked at when a login begins, and that may dawdle on for a minute.
+    const closing = await forEach(session, roles, 'ALTER ROLE %I NOLOGIN PASSWORD NULL');
     failpoint('postgres.many_closed');
-    const { cut: sessions, quiet } = await endAllSessions(account, session, [...over, ...closing.done]);
+    const { cut: sessions, quiet } = await endAllSessions(account, session, closing.done);
     failpoint('postgres.many_sessions_ended');
     const dropping = await dropAll(session, quiet);
     failpoint('postgres.many_dropped');
-    for (const { grantId, name, oid, isOver } of dropping.done) {
+    for (const { grantId, name, oid } of dropping.done) {
       const cut = sessions.get(oid)?.size ?? 0;
-      const steps = [`one of ${grants.length} that ended together`, isOver ? TIME_IS_OVER : 'closed the login'];
+      const steps = [`one of ${grants.length} that ended together`, 'closed the login'];
       if (cut > 0) steps.push(`ended ${cut} session${cut === 1 ? '' : 's'}`);
       ended.set(grantId, { steps: [...steps, `dropped the role ${escapeIdentifier(name)}`], leftovers: [] });
     }
@@ -72,20 +68,18 @@ async function notBeingMade(session: Session, grants: readonly GrantRef[]): Prom
  * In the order of their names: of two that end the same ones, the second waits for the first and for nothing else.
  */
 async function rolesOf(session: Session, grants: readonly GrantRef[]): Promise<{ roles: Role[]; absent: GrantRef[] }> {
-  const rows = await session.query<Omit<Role, 'major' | 'grantId'> & { mark: string; version: number }>(
-    `SELECT mark, name, marked.oid, coalesce(rolvaliduntil <= clock_timestamp(), false) AS "isOver",
-            current_setting('server_version_num')::int AS version
-       FROM (${rolesMarked('$1::text[]')}) AS marked JOIN pg_roles r ON r.oid = marked.oid ORDER BY name`,
+  const rows = await session.query<Pick<Role, 'name' | 'oid'> & { mark: string; version: number }>(
+    `SELECT mark, name, oid, current_setting('server_version_num')::int AS version
+       FROM (${rolesMarked('$1::text[]')}) AS marked ORDER BY name`,
     [grants.map(objectName)],
   );
   const byMark = Map.groupBy(rows, ({ mark }) => mark);
   const grantIds = new Map(grants.map((grant) => [objectName(grant), grant.grantId]));
   const plain = rows.filter(({ mark, name }) => mark === name && byMark.get(mark)?.length === 1);
   return {
-    roles: plain.map(({ name, oid, isOver, version }) => ({
+    roles: plain.map(({ name, oid, version }) => ({
       name,
       oid,
-      isOver,
       major: majorOf(version),
       grantId: grantIds.get(name) ?? '',
     })),

@@ -39,6 +39,18 @@ describeOnPostgres('a mass ending', (binaries) => {
     await leave(owner.session, free.session);
   });
 
+  it('closes the login also of those whose time is over: one that began before and dawdles would be let in', async () => {
+    const owner = await stage.begin();
+    await owner.session.query('CREATE TABLE kept_beyond_its_time AS SELECT 1');
+    await stage.target.sql(`ALTER ROLE ${owner.role} VALID UNTIL 'yesterday'`);
+    expect(await endMany(owner)).toEqual([]);
+    const name = objectName(owner.grant);
+    const login = `SELECT rolcanlogin AS login FROM pg_roles WHERE rolname = '${name}'`;
+    expect(await stage.target.sql(login)).toEqual([{ login: false }]);
+    await stage.end(owner.grant);
+    await leave(owner.session);
+  });
+
   it('leaves out who has a prepared transaction, which keeps its owner’s name', async () => {
     const [preparer, free] = [await stage.begin(), await stage.begin()];
     await preparer.session.query(`BEGIN; SELECT count(*) FROM orders; PREPARE TRANSACTION 'of a mass'`);
