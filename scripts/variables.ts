@@ -59,6 +59,7 @@ export const VARIABLES = {
     WORK_PER_TARGET: 'handed on',
     STUCK_AFTER_SECONDS: 'handed on',
     RETRY_CAP_SECONDS: 'handed on',
+    TIDY_CAP_SECONDS: 'handed on',
     SURVEY_SECONDS: 'handed on',
   } satisfies Record<keyof WorkerEnvironment, Fate>,
   timekeeper: { ...common, PORT: 'asked' } satisfies Record<keyof TimekeeperEnvironment, Fate>,

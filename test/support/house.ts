@@ -151,6 +151,7 @@ export async function aHouse(
     const options = {
       stuckAfterSeconds: 1,
       retryCapSeconds: 1,
+      tidyCapSeconds: 2,
       onError: (error: unknown) => void failures.push(error),
     };
     const grounds = new ProofGrounds(worker, proof);

@@ -74,6 +74,7 @@ await starting('worker', async () => {
     {
       stuckAfterSeconds: environment.STUCK_AFTER_SECONDS,
       retryCapSeconds: environment.RETRY_CAP_SECONDS,
+      tidyCapSeconds: environment.TIDY_CAP_SECONDS,
       onError: (error, { id, kind, subjectId, attempt }) =>
         log.warn({ err: error, operation: id, kind, grant: subjectId, attempt }, 'an attempt did not go through'),
     },

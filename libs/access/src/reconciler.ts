@@ -13,6 +13,8 @@ export interface ReconcilerOptions {
   readonly stuckAfterSeconds: number;
   /** The longest pause between two attempts. */
   readonly retryCapSeconds: number;
+  /** The same for what is left without power after the end. */
+  readonly tidyCapSeconds: number;
   readonly onError: (error: unknown, operation: Operation) => void;
 }
 
@@ -52,7 +54,7 @@ export class Reconciler {
   /** Work that is about no one grant. */
   async #aside(operation: Operation, act: () => Promise<void>): Promise<void> {
     await this.#attempt(operation, act, (code) =>
-      this.work.operations.postpone(operation, this.#doubling(operation), code),
+      this.work.operations.postpone(operation, doubling(operation, this.options.retryCapSeconds), code),
     );
   }
 
@@ -134,16 +136,17 @@ export class Reconciler {
     return this.options.stuckAfterSeconds - (this.clock.milliseconds() - endingAt.getTime()) / 1_000;
   }
 
-  /** Doubling from a quarter of a second. */
-  #doubling({ attempt }: Operation): number {
-    return Math.min(2 ** Math.min(attempt - 3, 20), this.options.retryCapSeconds);
-  }
-
   /** A beginning is tried again well before the deadline that its last attempt set. */
   #pauseSeconds(operation: Operation, grant: Grant): number {
-    const doubling = this.#doubling(operation);
-    return grant.endingAt ? doubling : Math.min(doubling, Math.max(0.25, grant.durationSeconds / 4));
+    const { retryCapSeconds, tidyCapSeconds } = this.options;
+    if (grant.state === 'ended') return doubling(operation, tidyCapSeconds);
+    const pause = doubling(operation, retryCapSeconds);
+    return grant.endingAt ? pause : Math.min(pause, Math.max(0.25, grant.durationSeconds / 4));
   }
 }
+
+/** From a quarter of a second. */
+const doubling = ({ attempt }: Operation, capSeconds: number): number =>
+  Math.min(2 ** Math.min(attempt - 3, 20), capSeconds);
 
 const codeOf = (error: unknown): string => (error instanceof AppError ? error.code : 'internal');

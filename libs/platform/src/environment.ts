@@ -187,6 +187,11 @@ export const workerEnvironment = z
       ),
     STUCK_AFTER_SECONDS: seconds(60, 86_400, 'How long an end may take before its grant is `stuck`, in seconds.'),
     RETRY_CAP_SECONDS: seconds(30, 3_600, 'The longest pause between two attempts, in seconds.'),
+    TIDY_CAP_SECONDS: seconds(
+      600,
+      86_400,
+      'The longest pause between two attempts to tidy up what an ended grant left without power, in seconds: as a rule somebody has to look at it first.',
+    ),
     SURVEY_SECONDS: seconds(
       300,
       86_400,

@@ -38,7 +38,7 @@ export async function ownerFindings(checkup: Checkup): Promise<CheckFinding[]> {
   return findings;
 }
 
-/** Left by grants that somebody opened to others again: with a function they would reach all that is left. */
+/** Left by grants that somebody opened to others again: with a view they would reach what others left. */
 async function servedFindings({ account }: Checkup, owner: string): Promise<CheckFinding[]> {
   const { objectsOwner } = account.connection;
   const { usable } = await whatItServes(account, objectsOwner, 'curfew-check');
@@ -47,7 +47,7 @@ async function servedFindings({ account }: Checkup, owner: string): Promise<Chec
     const names = some.slice(0, NAMED).map(({ what }) => what);
     const more = some.length > NAMED ? ', …' : '';
     const message = `in ${quoted(database)} others can use what ${owner} got from holders: ${names.join('; ')}${more}`;
-    const rest = 'Drop that trigger or foreign key, or give the table to another owner.';
+    const rest = 'Drop that trigger, or give the function another owner.';
     return { kind: 'excess', message, database, ...(sql.length > 0 ? { sql } : { remedy: rest }) };
   });
 }

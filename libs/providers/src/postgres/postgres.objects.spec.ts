@@ -38,7 +38,11 @@ describeOnPostgres('what a holder leaves behind', (binaries) => {
     expect(await stranger.ask(`SELECT count(*)::int FROM ${made}_view`)).toEqual([10]);
     expect(await stranger.ask(`SELECT ${made}_count()::int`)).toEqual([10]);
 
-    expect((await stage.end(order.grant)).leftovers).toEqual([]);
+    const { leftovers } = await stage.end(order.grant);
+    expect(leftovers).toContainEqual({
+      what: `table public.${made}_table in database ${quoted(target.database)}`,
+      why: expect.stringContaining(`function public.${made}_count()`),
+    });
 
     const refused = /permission denied/;
     await expect(stranger.ask(`SELECT * FROM ${made}_view`)).rejects.toThrow(refused);
@@ -49,14 +53,16 @@ describeOnPostgres('what a holder leaves behind', (binaries) => {
     expect(await target.sql(`SELECT convert_from(lo_get(${lo}), 'UTF8') AS text`)).toEqual([
       { text: 'a large object' },
     ]);
+    expect(await stage.verdict(order.grant, credential)).toBe('ended');
+    // Somebody has looked through the functions.
+    await target.sql(...['count', 'write'].map((name) => `ALTER FUNCTION ${made}_${name} OWNER TO CURRENT_USER`));
+    expect((await stage.end(order.grant)).leftovers).toEqual([]);
     const owners = await target.sql(
       `SELECT DISTINCT pg_get_userbyid(relowner) AS owner FROM pg_class WHERE relname LIKE '${made}%'`,
     );
     expect(owners).toEqual([{ owner: target.objectsOwner }]);
-    expect([await stage.roleExists(order.grant), await stage.verdict(order.grant, credential)]).toEqual([
-      false,
-      'ended',
-    ]);
+    expect([await stage.countOf(`${made}_table`), await stage.roleExists(order.grant)]).toEqual([2, false]);
+    expect(await stage.verdict(order.grant)).toBe('ended');
     await leave(session);
   });
 
@@ -114,8 +120,8 @@ describeOnPostgres('what a holder leaves behind', (binaries) => {
   it('destroys nothing where objects cannot be given away, and says which and why', async () => {
     const { order, session } = await stage.begin();
     const table = `kept_${Date.now()}`;
-    await session.query(`CREATE TABLE ${table} AS SELECT 1 AS id`);
-    await session.query(`CREATE FUNCTION ${table}_f() RETURNS int LANGUAGE sql AS 'SELECT 1'`);
+    await session.query(`CREATE TABLE ${table} AS SELECT 1 AS id, 2 AS other`);
+    await session.query(`CREATE STATISTICS ${table}_s ON id, other FROM ${table}`); // wants a right in the schema, as a table does not
     await target.sql(`REVOKE CREATE ON SCHEMA public FROM ${quoted(target.objectsOwner)}`);
     const { leftovers } = await stage.end(order.grant);
     expect(leftovers).toContainEqual({

@@ -2,17 +2,26 @@ import { escapeIdentifier } from 'pg';
 import { failpoint } from '@app/kernel';
 import type { Leftover } from '../provider';
 import { connectionNames } from './account';
+import { codeAmong, thingsOf, type Things } from './code';
 import type { Ending } from './ending';
 import { ConnectionFailed, SQLSTATE, sqlState } from './postgres.errors';
 import type { Session } from './session';
 import { stripRights, type Usable } from './strip-rights';
 
 const NAMED = 20;
+const NAMED_CODE = 3;
 
 // Memberships handed on are dependents too; they are revoked, and named, as memberships.
 const DEPENDENTS = `
   FROM pg_shdepend d
  WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = $1 AND d.classid <> 'pg_auth_members'::regclass`;
+
+/** Given away, it would have power over what all holders left. */
+class HoldsCode extends Error {
+  constructor(readonly names: readonly string[]) {
+    super();
+  }
+}
 
 /**
  * Takes away what others may do with what the role owns, gives it away, and drops the rights that the role has, database by
@@ -43,7 +52,7 @@ function tidyDatabase(ending: Ending, database: string): Promise<Leftover[]> {
   const { account, grant, role } = ending;
   const work = async (session: Session): Promise<Leftover[]> => {
     const { usable, code } = await stripRights(session, role.oid);
-    // What others can use is given to nobody: all that was left before would be theirs to use.
+    // What others can use is given to nobody: that end is not over.
     if (usable.length > 0) return usable.slice(0, NAMED).map((one) => stillUsable(one, { database, code }));
     let failure: unknown;
     try {
@@ -68,14 +77,23 @@ function tidyDatabase(ending: Ending, database: string): Promise<Leftover[]> {
 async function giveAway({ account, role }: Ending, session: Session): Promise<number> {
   const owned = await countOwned(session, role.oid);
   if (owned > 0) {
+    const things = await thingsOf(session, role.oid);
+    await refuseCode(session, things);
     const to = escapeIdentifier(account.connection.objectsOwner);
     await session.query(`REASSIGN OWNED BY ${escapeIdentifier(role.name)} TO ${to}`);
+    // Somebody may have hung a trigger on a table in the meantime. By now they wait for us.
+    await refuseCode(session, things);
     const kept = await countOwned(session, role.oid);
     if (kept > 0) return owned - kept;
     failpoint('postgres.objects_given_away');
   }
   await session.query(`DROP OWNED BY ${escapeIdentifier(role.name)}`);
   return owned;
+}
+
+async function refuseCode(session: Session, things: Things): Promise<void> {
+  const names = await codeAmong(session, things);
+  if (names.length > 0) throw new HoldsCode(names);
 }
 
 /** Objects of this database and of the server that hold something. Default privileges and user mappings hold nothing. */
@@ -124,10 +142,15 @@ const stillUsable = (
   { database, code }: { database: string; code: string | undefined },
 ): Leftover => ({
   what: `${what} in database ${escapeIdentifier(database)}`,
-  why: `${sql === null ? 'only the owner of that table can take it away' : `not revoked (${code ?? 'no effect'})`}; until then nothing is given away there`,
+  why: `${sql === null ? 'only the owner of that table can drop it, or a superuser give the function an owner' : `not revoked (${code ?? 'no effect'})`}; until then nothing is given away there`,
 });
 
 function whyLeft(failure: unknown): string {
+  if (failure instanceof HoldsCode) {
+    const more = failure.names.length > NAMED_CODE ? ', …' : '';
+    const names = failure.names.slice(0, NAMED_CODE).join(', ');
+    return `not given away: code would have power over what all holders left (${names}${more}); look through it, and give it an owner or drop it`;
+  }
   const code = sqlState(failure);
   if (code === undefined) return 'given by somebody else: our account may not revoke it';
   if (code === SQLSTATE.lockNotAvailable) return 'somebody holds a lock on it (55P03)';
