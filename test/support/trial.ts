@@ -106,7 +106,7 @@ export class Trial {
         CURFEW_FAILPOINTS: this.failpoints.folder,
         DATABASE_URL: this.service.urlOf(name),
         RETRY_CAP_SECONDS: '1',
-      TIDY_CAP_SECONDS: '1',
+        TIDY_CAP_SECONDS: '1',
         STUCK_AFTER_SECONDS: '1',
         SEALING_KEY_FILE: paths.sealingKey(clone),
         ...(name === 'worker' && { PROOF_KEY_FILE: paths.proofKey(clone) }),
