@@ -1,5 +1,5 @@
 import { Clock } from '@app/kernel';
-import type { Caller, Person } from '@app/identity';
+import type { Account, Caller, Person } from '@app/identity';
 import type { ActContext, EntitlementFacts, GroupsFile, PolicySet, PrincipalFacts, TargetFacts } from '@app/policy';
 import type { Offered } from './asked';
 import type { Target } from './target.entity';
@@ -10,8 +10,13 @@ export interface Asker extends Caller {
 }
 
 /** How lists name somebody. */
-export const memberOf = ({ connection, subject }: Pick<Person, 'connection' | 'subject'>): string =>
-  `${connection}/${subject}`;
+export const memberOf = ({ connection, subject }: Account): string => `${connection}/${subject}`;
+
+/** The reverse of {@link memberOf}. */
+export function accountOf(member: string): Account {
+  const slash = member.indexOf('/');
+  return { connection: member.slice(0, slash), subject: member.slice(slash + 1) };
+}
 
 /** The groups that somebody is in by these files: listed there, or vouched for by their sign-in. */
 export function groupsOf(person: Person, { groups }: GroupsFile): string[] {

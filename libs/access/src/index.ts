@@ -13,7 +13,7 @@ export { GrantsService } from './grants.service';
 export { GrantsView, type GrantLife, type GrantView } from './grants.view';
 export { Judge } from './judge';
 export type { Page } from './page';
-export { PoliciesView } from './policies.view';
+export { PoliciesView, type PolicyCheck } from './policies.view';
 export { RecordView } from './record.view';
 export { PoliciesService, type PolicyReload } from './policies.service';
 export { Reconciler } from './reconciler';

@@ -8,6 +8,7 @@ import type { Offered } from './asked';
 import { contextOf, entitlementFacts, groupsOf, memberOf, principalOf, targetFacts, type Asker } from './facts';
 import { PoliciesService } from './policies.service';
 import type { Request } from './request.entity';
+import { ENOUGH_MEMBERS, samePeopleWhoApprove } from './same-people';
 import type { Sight } from './sight';
 import type { StandingPath } from './standing-path';
 import type { Target } from './target.entity';
@@ -17,10 +18,7 @@ const INSTALLATION = { type: 'installation' } as const;
 /** Either of them lets somebody see everything. */
 const OVERSEES = ['audit', 'administer'] as const;
 
-/** Of a group with more there is always somebody else who could decide. */
-const ENOUGH_MEMBERS = 1_000;
-
-export type Others = Required<Pick<RequestFacts, 'alsoRequester' | 'seenMembers'>>;
+export type Others = Required<Pick<RequestFacts, 'alsoRequester' | 'seenMembers' | 'samePeople'>>;
 
 /** Asks the policies about people and rows: the one place where rows become facts. */
 export class Judge {
@@ -38,12 +36,14 @@ export class Judge {
     };
   }
 
-  /** What is known of others when this person asks: who counts as they do, and whom sign-ins have shown in claimed groups. */
+  /** What is known of others when this person asks: who counts as they do, whom sign-ins have shown in claimed groups, and who is who. */
   async others(manager: EntityManager, policies: PolicySet, { identityId }: Asker): Promise<Others> {
     const accounts = await peopleOf(manager, [...(await countsAs(manager, identityId))]);
+    const seen = await seenMembers(manager, policies.groups);
     return {
       alsoRequester: [...accounts.values()].map(memberOf),
-      seenMembers: await seenMembers(manager, policies.groups),
+      seenMembers: seen,
+      samePeople: await samePeopleWhoApprove(manager, policies, seen),
     };
   }
 

@@ -49,4 +49,57 @@ describe('what nobody else could decide', () => {
     await expect(asks('db/write')).rejects.toMatchObject(REFUSED);
     expect(await people.request(await asks('db/read'), eve)).toMatchObject({ state: 'pending' });
   });
+
+  describe('by k different people, where two accounts are one person', () => {
+    const asTwo = { entitlements: ['db/write'] };
+    const one = async () => {
+      await house.person('bob', { email: 'Bob@example.com' });
+      await house.person('bob2', { email: 'bob@example.com' });
+    };
+    const checked = (by: string, owners: string) =>
+      house.person(by).then((asker) => house.views.policies.check(house.api.manager, asker, withOwners(owners)));
+
+    it('is refused when asked, until there is somebody else', async () => {
+      await house.applyPolicies(withOwners('[test/bob, test/bob2]'));
+      expect(await people.request(await people.ask(asTwo))).toMatchObject({ state: 'pending' });
+      await one();
+      await expect(people.ask(asTwo)).rejects.toMatchObject(REFUSED);
+      expect(await people.request(await people.ask())).toMatchObject({ state: 'pending' });
+      await house.applyPolicies(withOwners('[test/bob, test/bob2, test/bea]'));
+      const id = await people.ask(asTwo);
+      await people.decide(id, 'approve', await house.person('bob'));
+      await expect(people.decide(id, 'approve', await house.person('bob2'))).rejects.toMatchObject({
+        code: 'access.decided_before',
+      });
+      await people.decide(id, 'approve', await house.person('bea'));
+      expect(await people.request(id)).toMatchObject({ state: 'approved' });
+    });
+
+    it('is refused where sign-ins have shown no others in the group of the provider', async () => {
+      await house.applyPolicies(withOwners('{ source: claim, connection: test, value: Owners }'));
+      await one();
+      for (const each of ['bob', 'bob2']) await people.claim(await house.person(each), ['Owners']);
+      await expect(people.ask(asTwo)).rejects.toMatchObject(REFUSED);
+      await people.claim(people.ben, ['Owners']);
+      expect(await people.request(await people.ask(asTwo))).toMatchObject({ state: 'pending' });
+    });
+
+    it('is refused when policies are loaded, and those in force go on, also where they say so themselves', async () => {
+      await one();
+      await expect(house.applyPolicies(withOwners('[test/bob, test/bob2]'))).rejects.toMatchObject({
+        code: 'policy.invalid',
+        problems: [{ message: expect.stringContaining('whose 2 accounts are 1 person'), line: 4 }],
+      });
+      expect(await checked('root', '[test/bob, test/bob2]')).toMatchObject({ ok: false });
+      expect(await checked('root', '[test/bob, test/bea]')).toMatchObject({ ok: true });
+      await house.applyPolicies(withOwners('[test/bea, test/bea2]'));
+      for (const subject of ['bea', 'bea2']) await house.person(subject, { email: 'bea@example.com' });
+      await house.applyPolicies(withOwners('[test/bea, test/bea2]'));
+    });
+
+    it('is told of other people’s accounts to those alone who oversee', async () => {
+      await one();
+      expect(await checked('ada', '[test/bob, test/bob2]')).toMatchObject({ ok: true });
+    });
+  });
 });

@@ -3,10 +3,11 @@ import type { EntityManager } from 'typeorm';
 import { replaceFileGroups } from '@app/identity';
 import { Clock } from '@app/kernel';
 import { currentCorrelation, Operations, type Transaction } from '@app/platform';
-import { compilePolicyFiles, type PolicyFiles, type PolicySet } from '@app/policy';
+import { assertDecidable, compilePolicyFiles, type PolicyFiles, type PolicySet } from '@app/policy';
 import { NotPermitted, StaleState } from './access.errors';
-import { actContext, principalOf, type Asker } from './facts';
+import { accountOf, actContext, principalOf, type Asker } from './facts';
 import { AppliedPolicySet } from './policy-set.entity';
+import { samePeopleListed } from './same-people';
 
 export interface PolicyReload {
   readonly version: string;
@@ -37,6 +38,7 @@ export class PoliciesService {
       `SELECT id, version FROM policy_sets WHERE state = 'applied' FOR UPDATE`,
     );
     if (applied?.version === compiled.version) return { version: compiled.version, changed: false };
+    assertDecidable(compiled, await samePeopleListed(tx, compiled));
     if (applied) {
       await tx.query(`UPDATE policy_sets SET state = 'superseded', revision = revision + 1 WHERE id = $1`, [
         applied.id,
@@ -49,7 +51,7 @@ export class PoliciesService {
       sources: files.policies,
       groupsSource: files.groups,
     });
-    await replaceFileGroups(tx, membersOf(compiled));
+    await replaceFileGroups(tx, listedIn(compiled));
     await Operations.request(tx, { kind: 'reevaluate', subjectId: id, correlation: currentCorrelation() ?? id });
     return { version: compiled.version, changed: true };
   }
@@ -83,13 +85,8 @@ export class PoliciesService {
   }
 }
 
-function membersOf({ groups }: PolicySet): { group: string; connection: string; subject: string }[] {
+function listedIn({ groups }: PolicySet): { group: string; connection: string; subject: string }[] {
   return [...groups.groups].flatMap(([group, declared]) =>
-    declared.source === 'file'
-      ? declared.members.map((member) => {
-          const slash = member.indexOf('/');
-          return { group, connection: member.slice(0, slash), subject: member.slice(slash + 1) };
-        })
-      : [],
+    declared.source === 'file' ? declared.members.map((member) => ({ group, ...accountOf(member) })) : [],
   );
 }

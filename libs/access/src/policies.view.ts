@@ -1,11 +1,19 @@
 import type { EntityManager } from 'typeorm';
 import { personOf } from '@app/identity';
-import { compilePolicyFiles, PolicyInvalid, type Explanation, type PolicyFiles, type PolicyProblem } from '@app/policy';
+import {
+  assertDecidable,
+  compilePolicyFiles,
+  PolicyInvalid,
+  type Explanation,
+  type PolicyFiles,
+  type PolicyProblem,
+} from '@app/policy';
 import { NotFound, NotPermitted } from './access.errors';
 import { offeredByName } from './asked';
 import type { Asker } from './facts';
 import { Judge } from './judge';
 import { AppliedPolicySet } from './policy-set.entity';
+import { samePeopleListed } from './same-people';
 import { isHidden } from './sight';
 
 export interface PolicyQuestion {
@@ -13,6 +21,13 @@ export interface PolicyQuestion {
   readonly durationSeconds: number;
   /** Somebody else, for those who oversee. */
   readonly identityId?: string | undefined;
+}
+
+export interface PolicyCheck {
+  readonly ok: boolean;
+  /** Of files that would be taken. */
+  readonly version?: string;
+  readonly problems: PolicyProblem[];
 }
 
 /** What applies, what would, and why. */
@@ -24,10 +39,13 @@ export class PoliciesView {
     return { version, appliedAt: createdAt };
   }
 
-  /** Whether files would be taken. Nothing is applied. */
-  check(files: PolicyFiles): { ok: boolean; version?: string; problems: PolicyProblem[] } {
+  /** Whether files would be taken. Nothing is applied. Whose accounts are one person's is told to those who oversee. */
+  async check(manager: EntityManager, asker: Asker, files: PolicyFiles): Promise<PolicyCheck> {
+    const { everything } = await this.judge.sight(manager, asker);
     try {
-      return { ok: true, version: compilePolicyFiles(files).version, problems: [] };
+      const compiled = compilePolicyFiles(files);
+      if (everything) assertDecidable(compiled, await samePeopleListed(manager, compiled));
+      return { ok: true, version: compiled.version, problems: [] };
     } catch (error) {
       if (!(error instanceof PolicyInvalid)) throw error;
       return { ok: false, problems: [...error.problems] };

@@ -9,6 +9,7 @@ import {
   namesOf,
   personOf,
   replaceFileGroups,
+  sharedAccounts,
 } from './index';
 
 let stage: IdentityStage;
@@ -131,6 +132,25 @@ describe('directory', () => {
       const none = await aSignIn(stage, 'no-address-2');
       expect(await counted(one.identityId)).toEqual(sorted(one.identityId, two.identityId));
       expect(await counted(none.identityId)).toEqual([none.identityId]);
+    });
+
+    it('is the same among many accounts that one asks about: who never signed in, and who has no address, is nobody else', async () => {
+      for (const subject of ['left', 'right', 'elsewhere'])
+        await aSignIn(stage, subject, { email: `Both@Example.com` });
+      for (const subject of ['bare-1', 'bare-2']) await aSignIn(stage, subject);
+      await aSignIn(stage, 'lone', { email: 'lone@example.com' });
+      const asked = ['right', 'left', 'left', 'bare-1', 'bare-2', 'lone', 'never-seen'];
+      const accounts = [
+        ...asked.map((subject) => ({ connection: 'corp', subject })),
+        { connection: 'other', subject: 'elsewhere' },
+      ];
+      expect(await sharedAccounts(stage.database.manager, accounts)).toEqual([
+        [
+          { connection: 'corp', subject: 'left' },
+          { connection: 'corp', subject: 'right' },
+        ],
+      ]);
+      expect(await sharedAccounts(stage.database.manager, [])).toEqual([]);
     });
 
     it('is a workload that one owns, and for a workload everybody who owns it and what else they own', async () => {

@@ -96,6 +96,32 @@ export async function seenInGroups(
   return rows.map(({ subjects }) => subjects);
 }
 
+/** Two accounts with the same are one person's; none is nobody else's. Of `identities` under this name. */
+const personKey = (account: string): string => `lower(${account}.email)`;
+
+/** A connection's name, and what it calls somebody. */
+export type Account = Pick<Person, 'connection' | 'subject'>;
+
+/**
+ * Which of these accounts are one person's, as {@link countsAs} has it: a list for each person with more than one. Who never
+ * signed in has one.
+ */
+export async function sharedAccounts(
+  manager: EntityManager,
+  accounts: readonly Account[],
+): Promise<readonly (readonly Account[])[]> {
+  if (accounts.length < 2) return [];
+  const rows = await manager.query<{ accounts: Account[] }[]>(
+    `SELECT json_agg(json_build_object('connection', c.name, 'subject', i.subject) ORDER BY c.name, i.subject) AS accounts
+     FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS asked (connection, subject)
+     JOIN connections c ON c.name = asked.connection
+     JOIN identities i ON i.connection_id = c.id AND i.subject = asked.subject
+     WHERE i.email IS NOT NULL GROUP BY ${personKey('i')} HAVING count(*) > 1 ORDER BY min(c.name || '/' || i.subject)`,
+    [accounts.map(({ connection }) => connection), accounts.map(({ subject }) => subject)],
+  );
+  return rows.map((row) => row.accounts);
+}
+
 /**
  * Everybody who counts as this identity, itself included, when somebody else is needed: accounts with the same e-mail
  * address, whoever owns it when it is not a human, and what those own. An address is enough to exclude, and is never
@@ -115,7 +141,7 @@ export async function countsAs(manager: EntityManager, identityId: string): Prom
      ), accounts AS (
        SELECT id FROM people
        UNION SELECT other.id FROM people JOIN identities own USING (id)
-         JOIN identities other ON lower(other.email) = lower(own.email)
+         JOIN identities other ON ${personKey('other')} = ${personKey('own')}
      )
      SELECT id FROM accounts UNION SELECT owned FROM ownership JOIN accounts ON accounts.id = ownership.owner`,
     [identityId],

@@ -9,6 +9,8 @@ export {
   peopleOf,
   personOf,
   seenInGroups,
+  sharedAccounts,
+  type Account,
   type ClaimedGroup,
   type KnownMember,
   type Person,

@@ -8,8 +8,8 @@ export interface Approvers {
   readonly count: number;
   readonly group: string;
   /**
-   * Without the requester and without those whom a `forbid` excludes. Where a claim decides who is in: absent, unless
-   * sign-ins have shown too few.
+   * Each person once, without the requester and without those whom a `forbid` excludes. Where a claim decides who is in:
+   * absent, unless sign-ins have shown too few.
    */
   readonly known?: readonly string[];
 }

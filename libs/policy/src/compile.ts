@@ -7,6 +7,7 @@ import { byCodeUnits, MAX_FILE_BYTES, type PolicyFiles, type PolicySource } from
 import { PolicySet } from './policy-set';
 import { readRule, type Report, type Rule } from './rule';
 import { checkNames, checkSatisfiable, checkUnique } from './rule-checks';
+import type { SamePeople } from './same-people';
 import { SCHEMA } from './schema';
 
 /**
@@ -27,6 +28,19 @@ export function compilePolicyFiles(files: PolicyFiles): PolicySet {
   return finish({ policies: files.policies, groups, rules, problems: [...problems, ...others] });
 }
 
+/**
+ * The same promise with what only the service knows: which accounts on the lists are one person's. Not asked of policies that
+ * are in force: a sign-in would put them out of it.
+ *
+ * @throws PolicyInvalid
+ */
+export function assertDecidable({ rules, groups }: PolicySet, samePeople: SamePeople): void {
+  if (samePeople.length === 0) return;
+  const problems: PolicyProblem[] = [];
+  for (const rule of rules) checkSatisfiable(rule, { rules, groups, samePeople }, (problem) => problems.push(problem));
+  if (problems.length > 0) throw invalid(problems);
+}
+
 interface Read {
   readonly rules: readonly Rule[];
   readonly problems: readonly PolicyProblem[];
@@ -38,10 +52,12 @@ interface Draft extends Read {
 }
 
 function finish({ policies, groups, rules, problems }: Draft): PolicySet {
-  if (problems.length > 0)
-    throw new PolicyInvalid(problems.toSorted((a, b) => byCodeUnits(a.file, b.file) || a.line - b.line));
+  if (problems.length > 0) throw invalid(problems);
   return new PolicySet(versionOf(policies, groups), groups, rules);
 }
+
+const invalid = (problems: readonly PolicyProblem[]): PolicyInvalid =>
+  new PolicyInvalid(problems.toSorted((a, b) => byCodeUnits(a.file, b.file) || a.line - b.line));
 
 function readRules(sources: readonly PolicySource[], groups: GroupsFile, groupsAreWhole = true): Read {
   const problems: PolicyProblem[] = [];
@@ -55,7 +71,7 @@ function readRules(sources: readonly PolicySource[], groups: GroupsFile, groupsA
   const sound = checkTypes(rules, report);
   if (groupsAreWhole) {
     for (const rule of rules) checkNames(rule, groups, report);
-    for (const rule of sound) checkSatisfiable(rule, sound, groups, report);
+    for (const rule of sound) checkSatisfiable(rule, { rules: sound, groups }, report);
   }
   return { rules, problems };
 }

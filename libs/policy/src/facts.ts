@@ -1,4 +1,5 @@
 import type { SeenMembers } from './approvers';
+import type { SamePeople } from './same-people';
 
 /** Who is asking or acting. */
 export interface PrincipalFacts {
@@ -51,6 +52,8 @@ export interface RequestFacts {
   readonly alsoRequester?: readonly string[];
   /** For groups whose members a claim decides: those whom sign-ins have shown. Without it nobody can tell. */
   readonly seenMembers?: SeenMembers;
+  /** Accounts of others that are one person's: an approver counts once, whichever they decide with. */
+  readonly samePeople?: SamePeople;
 }
 
 export interface ApproveFacts {

@@ -1,5 +1,5 @@
-export type { Approvers, SeenMembers } from './approvers';
-export { compilePolicies, compilePolicyFiles } from './compile';
+export { membersOf, type Approvers, type SeenMembers } from './approvers';
+export { assertDecidable, compilePolicies, compilePolicyFiles } from './compile';
 export type { Explanation, Outcome, PolicyExplanation } from './explain';
 export type {
   ActContext,
@@ -17,6 +17,7 @@ export { parseGroups, type Group, type GroupsFile } from './groups';
 export { InvalidFacts, PoliciesUnreadable, PolicyInvalid, type PolicyProblem } from './policy.errors';
 export type { PolicySet } from './policy-set';
 export { readPolicyFiles, type PolicyFiles, type PolicySource } from './policy-source';
+export type { SamePeople } from './same-people';
 export {
   DEFAULT_MAX_DURATION_SECONDS,
   DEFAULT_PENDING_FOR_SECONDS,

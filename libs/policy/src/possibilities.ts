@@ -1,6 +1,7 @@
 import type { Mentions } from './expression';
 import type { GroupsFile } from './groups';
 import type { Rule } from './rule';
+import type { SamePeople } from './same-people';
 import { OTHER, personFrom, type Name, type Person, type Situation, type Thing } from './situation';
 
 /** Settles one more thing about a situation, in every way that could matter. */
@@ -19,6 +20,7 @@ export interface Subject {
   readonly rule: Rule;
   readonly maxDurationSeconds: number;
   readonly groups: GroupsFile;
+  readonly samePeople?: SamePeople | undefined;
 }
 
 /**

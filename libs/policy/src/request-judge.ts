@@ -5,6 +5,7 @@ import { toCedarRequest } from './entities';
 import type { RequestContext, RequestFacts } from './facts';
 import type { GroupsFile } from './groups';
 import type { RequestTerms, Rule } from './rule';
+import { eachPerson } from './same-people';
 import { maxSignInAge } from './sign-in-age';
 import type { Situation } from './situation';
 import { matches } from './truth';
@@ -43,7 +44,8 @@ export function approversOf(
     `${facts.principal.connection}/${facts.principal.subject}`,
     ...(facts.alsoRequester ?? []),
   ]);
-  const known = members.filter((member) => !requester.has(member) && mayApprove(member));
+  const able = members.filter((member) => !requester.has(member) && mayApprove(member));
+  const known = eachPerson(able, facts.samePeople);
   const others = groups.groups.get(group)?.source === 'claim' && known.length >= count;
   return others ? { count, group } : { count, group, known };
 }

@@ -4,6 +4,7 @@ import { entityAt, annotationAt, problemAt } from './cedar-text';
 import type { GroupsFile } from './groups';
 import type { Subject } from './possibilities';
 import type { Committee, Report, Rule } from './rule';
+import { eachPerson, type SamePeople } from './same-people';
 import { canBeAsked, canBeDecided, forbidsOn } from './satisfiable';
 
 const MOST_TRIED = 50;
@@ -46,14 +47,22 @@ const NAMES: Partial<Record<string, (id: string, groups: GroupsFile) => string |
   Entitlement: (id) => (/^[^/]+\/./.test(id) ? undefined : 'an Entitlement is named "<target>/<entitlement>"'),
 };
 
+/** What a rule is looked at with. */
+interface Surroundings {
+  readonly rules: readonly Rule[];
+  readonly groups: GroupsFile;
+  readonly samePeople?: SamePeople;
+}
+
 /**
- * Promised: a rule that nobody could ever satisfy does not come into force, where the files alone show it. Closing one is
- * never refused: by a `forbid` on `request`, or by a list that loses its last member, access can always be taken away.
+ * Promised: a rule that nobody could ever satisfy does not come into force, where the files show it, with what is known of
+ * who is who. Closing one is never refused: by a `forbid` on `request`, or by a list that loses its last member, access can
+ * always be taken away.
  */
-export function checkSatisfiable(rule: Rule, rules: readonly Rule[], groups: GroupsFile, report: Report): void {
+export function checkSatisfiable(rule: Rule, { rules, groups, samePeople }: Surroundings, report: Report): void {
   if (!rule.terms) return;
   const { maxDurationSeconds, approval } = rule.terms;
-  const subject = { rule, maxDurationSeconds, groups };
+  const subject = { rule, maxDurationSeconds, groups, samePeople };
   // A group that nobody declared is reported as that.
   const isDeclared = approval !== 'none' && groups.groups.has(approval.group);
   const reason = contradiction(subject) ?? (isDeclared ? whyNobodyDecides(subject, approval, rules) : undefined);
@@ -81,10 +90,11 @@ function contradiction(subject: Subject): Reason | undefined {
 }
 
 function whyNobodyDecides(subject: Subject, approval: Committee, rules: readonly Rule[]): Reason | undefined {
-  const { rule, groups } = subject;
+  const { rule, groups, samePeople } = subject;
   const [count, group] = [approval.count, `Group::"${approval.group}"`];
-  const size = membersOf(groups, approval.group)?.length ?? Infinity;
-  const tooFew = `it takes ${count} of ${group}, which has ${size}`;
+  const accounts = membersOf(groups, approval.group);
+  const size = accounts ? eachPerson(accounts, samePeople).length : Infinity;
+  const tooFew = `it takes ${count} of ${group}, ${sizeWords(accounts?.length ?? size, size)}`;
   const more = `list more members in ${groups.file}, or ask for fewer`;
   const annotation = 'approval';
   if (size < count) return { message: `${tooFew}: ${more}`, annotation };
@@ -95,6 +105,11 @@ function whyNobodyDecides(subject: Subject, approval: Committee, rules: readonly
   const message = `with ${list(needed(onApprove, isPossible))}, fewer than ${count} of ${group} may approve it`;
   return { message: `${message}: narrow that, or name another group`, annotation };
 }
+
+const sizeWords = (accounts: number, people: number): string =>
+  accounts === people
+    ? `which has ${people}`
+    : `whose ${accounts} accounts are ${people} ${people === 1 ? 'person' : 'people'}`;
 
 /** One that makes it impossible alone; or as few as do together, unless there are too many to try that with. */
 function needed(forbids: readonly Rule[], isPossible: (forbids: readonly Rule[]) => boolean): readonly Rule[] {

@@ -152,7 +152,7 @@ it('refuses a rule exactly when trying everything finds nobody for it', () => {
         .join('');
       const problems: string[] = [];
       const rules = rulesOf(permitted + forbidden);
-      for (const rule of rules) checkSatisfiable(rule, rules, groups, ({ message }) => problems.push(message));
+      for (const rule of rules) checkSatisfiable(rule, { rules, groups }, ({ message }) => problems.push(message));
       const isRefused = problems.length > 0;
       refused[`${isRefused}`] += 1;
       const text = permitted + forbidden;

@@ -2,7 +2,8 @@ import { forbidsToApprove, membersOf, mightApprove, personIn } from './approvers
 import type { GroupsFile } from './groups';
 import { possibilitiesOf, thingsOf, type Choice, type Possibilities, type Subject } from './possibilities';
 import type { Committee, Rule } from './rule';
-import { isSame, OTHER, type Person, type Situation, type Thing } from './situation';
+import { whose, type SamePeople } from './same-people';
+import { accountOf, OTHER, type Person, type Situation, type Thing } from './situation';
 import { matches } from './truth';
 
 /**
@@ -21,7 +22,7 @@ export function canBeAsked(subject: Subject, forbids: readonly Rule[]): boolean 
 /** Whether somebody else could then agree; whether they are forbidden to ask is not looked at. */
 export function canBeDecided(subject: Subject, approval: Committee, forbids: readonly Rule[]): boolean {
   const possibilities = possibilitiesOf(subject, forbids, approval.group);
-  const isDecidable = committee({ ...approval, groups: subject.groups, forbids }, possibilities);
+  const isDecidable = committee({ ...subject, ...approval, forbids }, possibilities);
   return leadsOn(nothingKnown(subject.groups), possibilities.choices, (situation) => {
     return matches(subject.rule, situation) === false || !isDecidable(situation);
   });
@@ -62,11 +63,17 @@ function leadsOn(
 interface Panel extends Committee {
   readonly groups: GroupsFile;
   readonly forbids: readonly Rule[];
+  readonly samePeople?: SamePeople | undefined;
 }
 
-/** Whether enough people could agree, besides the requester. */
-function committee({ group, count, groups, forbids }: Panel, { people, signInAges }: Possibilities) {
+/** Whether enough people could agree, besides the requester in any account. */
+function committee({ group, count, groups, forbids, samePeople }: Panel, { people, signInAges }: Possibilities) {
   const members = candidates(group, groups, people);
+  const holder = whose(samePeople);
+  const personOf = (person: Person) => {
+    const account = accountOf(person);
+    return account === undefined ? person : holder(account);
+  };
   const approvers = memoized((thing: Thing) =>
     memoized((durationSeconds: number | undefined) => {
       const situation = { ...nothingKnown(groups), thing, durationSeconds };
@@ -76,22 +83,23 @@ function committee({ group, count, groups, forbids }: Panel, { people, signInAge
       const ages = signInAges.filter((age) => mayApprove({}, age));
       // One more than it takes: one of them may be the requester.
       const isApprover = (person: Person) => mayApprove(person) && ages.some((age) => mayApprove(person, age));
-      return first(count + 1, members, isApprover);
+      return first(count + 1, members, isApprover, personOf);
     }),
   );
   return ({ person, thing, durationSeconds }: Situation) => {
-    const others = approvers(thing)(durationSeconds).filter((approver) => !isSame(approver, person));
+    const others = approvers(thing)(durationSeconds).filter((approver) => personOf(approver) !== personOf(person));
     return others.length >= count || others.some(({ subject }) => subject === OTHER);
   };
 }
 
-function first<T>(count: number, all: readonly T[], test: (one: T) => boolean): T[] {
-  const found: T[] = [];
+/** As many as this of them, with different keys. */
+function first<T>(count: number, all: readonly T[], test: (one: T) => boolean, keyOf: (one: T) => unknown): T[] {
+  const found = new Map<unknown, T>();
   for (const one of all) {
-    if (test(one)) found.push(one);
-    if (found.length === count) break;
+    if (test(one)) found.set(keyOf(one), one);
+    if (found.size === count) break;
   }
-  return found;
+  return [...found.values()];
 }
 
 function memoized<K, V extends object>(make: (key: K) => V): (key: K) => V {

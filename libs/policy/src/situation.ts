@@ -36,15 +36,15 @@ export interface Situation {
 /** `undefined`: it may be either. */
 export type Truth = boolean | undefined;
 
-/** The same account, when both are known. */
-export function isSame(one: Person, other: Person): boolean {
-  return typeof one.subject === 'string' && one.subject === other.subject && one.connection === other.connection;
-}
-
 /** A member as `groups.yaml` writes them: `<connection>/<subject>`. */
 export function personFrom(member: string): Person & { readonly connection: string; readonly subject: string } {
   const slash = member.indexOf('/');
   return { connection: member.slice(0, slash), subject: member.slice(slash + 1) };
+}
+
+/** The reverse, where both parts are names. */
+export function accountOf({ connection, subject }: Person): string | undefined {
+  return typeof connection === 'string' && typeof subject === 'string' ? `${connection}/${subject}` : undefined;
 }
 
 export function isMember(situation: Situation, name: Name): Truth {

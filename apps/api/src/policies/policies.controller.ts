@@ -1,7 +1,7 @@
 import { Body, Controller, Get, HttpCode, Post } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
-import { PoliciesView, type PolicyReload } from '@app/access';
+import { PoliciesView, type PolicyCheck, type PolicyReload } from '@app/access';
 import { SignedIn } from '@app/platform/http';
 import type { Explanation } from '@app/policy';
 import { Answers } from '../edge/answers';
@@ -31,8 +31,11 @@ export class PoliciesController {
   @Post('checks')
   @HttpCode(200)
   @Answers(200, policyCheck)
-  check(@Body({ schema: policyFiles }) files: z.infer<typeof policyFiles>): z.infer<typeof policyCheck> {
-    return this.view.check(files);
+  check(
+    @Context() { asker }: RequestContext,
+    @Body({ schema: policyFiles }) files: z.infer<typeof policyFiles>,
+  ): Promise<PolicyCheck> {
+    return this.reads.run((manager) => this.view.check(manager, asker, files));
   }
 
   @Post('reload')
