@@ -57,7 +57,7 @@ export function describeEndsManyContract(name: string, start: () => Promise<Many
         expect(await works(credential)).toBe(false);
       }
       expect(await use.isAlive()).toBe(false);
-      const left = await provider.list(subject.target, INSTALLATION);
+      const left = (await provider.list(subject.target, INSTALLATION)).grants;
       expect(left.filter((id) => ended.has(id))).toEqual([]);
     });
 

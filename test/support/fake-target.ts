@@ -17,6 +17,7 @@ import {
   type Issued,
   type IssueOrder,
   type Leftover,
+  type Listed,
   type Proof,
   type ProofCheck,
   type TargetAccess,
@@ -128,11 +129,12 @@ export class FakeTarget extends Provider {
     }
   }
 
-  list(target: TargetAccess, installation: string): Promise<readonly string[]> {
+  list(target: TargetAccess, installation: string): Promise<Listed> {
     return this.#call('list', target, undefined, async (system, step) => {
       const names = await step(() => [...system.accounts.keys()]);
       const grants = names.map(grantOfObject).filter((grant) => grant !== undefined);
-      return grants.filter((grant) => grant.installation === installation).map(({ grantId }) => grantId);
+      const ours = grants.filter((grant) => grant.installation === installation).map(({ grantId }) => grantId);
+      return { grants: ours, server: this.#serverOf(target) };
     });
   }
 

@@ -44,7 +44,7 @@ export function describeProviderContract(name: string, start: () => Promise<Cont
       const first = await provider.issue(subject.target, order);
       const second = await provider.issue(subject.target, order);
       expect([await works(first.credential), await works(second.credential)]).toEqual([false, true]);
-      expect(await provider.list(subject.target, INSTALLATION)).toContain(order.grant.grantId);
+      expect((await provider.list(subject.target, INSTALLATION)).grants).toContain(order.grant.grantId);
     });
 
     it('issue: the credential works when it returns, and the target ends it at the deadline by itself where it can', async () => {
@@ -99,7 +99,7 @@ export function describeProviderContract(name: string, start: () => Promise<Cont
       const lost = new Error('the lease is lost');
       const order = await anOrder({ fence: () => Promise.reject(lost) });
       await expect(provider.issue(subject.target, order)).rejects.toBe(lost);
-      expect(await provider.list(subject.target, INSTALLATION)).not.toContain(order.grant.grantId);
+      expect((await provider.list(subject.target, INSTALLATION)).grants).not.toContain(order.grant.grantId);
       expect(await verdict(order.grant)).toBe('ended');
     });
 
@@ -137,7 +137,7 @@ export function describeProviderContract(name: string, start: () => Promise<Cont
         works: false,
       });
       expect(steps.length).toBeGreaterThan(0);
-      expect(await provider.list(subject.target, INSTALLATION)).not.toContain(order.grant.grantId);
+      expect((await provider.list(subject.target, INSTALLATION)).grants).not.toContain(order.grant.grantId);
     });
 
     it('end: needs only the grant; nothing to end is success', async () => {
@@ -180,7 +180,7 @@ export function describeProviderContract(name: string, start: () => Promise<Cont
         },
       });
       await expect(provider.issue(subject.target, order)).rejects.toMatchObject({ kind: 'unavailable' });
-      expect([await verdict(grant), await provider.list(subject.target, INSTALLATION)]).toEqual([
+      expect([await verdict(grant), (await provider.list(subject.target, INSTALLATION)).grants]).toEqual([
         'ended',
         expect.not.arrayContaining([grant.grantId]),
       ]);
@@ -221,11 +221,21 @@ export function describeProviderContract(name: string, start: () => Promise<Cont
       const [ours, theirs] = [aGrant('11111111'), aGrant('22222222')];
       const third = aGrant('11111111');
       for (const grant of [ours, theirs, third]) await provider.issue(subject.target, await anOrder({ grant }));
-      expect((await provider.list(subject.target, '11111111')).toSorted()).toEqual(
+      expect((await provider.list(subject.target, '11111111')).grants.toSorted()).toEqual(
         [ours.grantId, third.grantId].toSorted(),
       );
-      expect(await provider.list(subject.target, '22222222')).toEqual([theirs.grantId]);
-      expect(await provider.list(subject.target, '33333333')).toEqual([]);
+      expect((await provider.list(subject.target, '22222222')).grants).toEqual([theirs.grantId]);
+      expect((await provider.list(subject.target, '33333333')).grants).toEqual([]);
+    });
+
+    it('list: names the server like receipts and proofs, where the target can say which it is', async () => {
+      const order = await anOrder();
+      const { receipt } = await provider.issue(subject.target, order);
+      const { server } = await provider.list(subject.target, INSTALLATION);
+      expect([server, (await provider.prove(subject.target, order.grant)).server]).toEqual([
+        receipt['server'],
+        receipt['server'],
+      ]);
     });
 
     it('check: says what is wrong instead of throwing', async () => {

@@ -16,13 +16,13 @@ export class EndNotProven extends AppError {
   }
 }
 
-/** The target's connection leads to another server than the one on which the grant was made. */
+/** The target's connection leads to another server than the one on which the grant was made, or the stray was found. */
 export class AnotherServer extends AppError {
   constructor() {
     super({
       kind: 'unavailable',
       code: 'access.another_server',
-      message: 'the target is not the server on which the grant was made',
+      message: 'the target is not the server on which this was made or found',
       advice: 'Let the target point to that server again: `curfew targets add --replace --moved`.',
     });
   }
@@ -97,6 +97,9 @@ export const onRecord = (proof: Proof, { copy }: Ground): Proof =>
 /** Why this does not prove the end. What is absent on another server proves nothing about the one on which it was made. */
 export function objectionTo(proof: Proof, { server }: Ground): AppError | undefined {
   if (proof.verdict !== 'ended') return new EndNotProven(proof);
-  const isElsewhere = proof.server !== undefined && server !== undefined && proof.server !== server;
-  return isElsewhere ? new AnotherServer() : undefined;
+  return isAnother(proof.server, server) ? new AnotherServer() : undefined;
 }
+
+/** Two that are known, and are not the same. */
+export const isAnother = (server: string | undefined, meant: string | undefined): boolean =>
+  server !== undefined && meant !== undefined && server !== meant;

@@ -1,6 +1,6 @@
 import { AppError, failpoint } from '@app/kernel';
 import { Operations, type Operation, type Transaction } from '@app/platform';
-import { EndNotProven } from './proof-grounds';
+import { AnotherServer, isAnother, objectionTo } from './proof-grounds';
 import { digest } from './scope';
 import { Stray } from './stray.entity';
 import { strayMachine } from './stray.machine';
@@ -30,12 +30,19 @@ export class Removal {
     const { name, provider, access } = await this.work.reach.connected(stray.targetId);
     const ref = await this.work.reach.ref(stray.grantId);
     const told = { name, grant: stray.grantId };
+    const server = stray.foundOn ?? undefined;
+    // On another server what bears the name is another, and has its own ten minutes: nothing is touched there.
+    const listed = await this.work.speak(operation, { ...told, step: 'list' }, () =>
+      provider.list(access, ref.installation),
+    );
+    if (isAnother(listed.server, server)) throw new AnotherServer();
     const ended = await this.work.speak(operation, { ...told, step: 'end' }, () => provider.end(access, ref));
     failpoint('removal.ended');
     const proof = await this.work.speak(operation, { ...told, step: 'prove', outcome: ({ verdict }) => verdict }, () =>
       provider.prove(access, ref),
     );
-    if (proof.verdict !== 'ended') throw new EndNotProven(proof);
+    const objection = objectionTo(proof, { copy: undefined, server });
+    if (objection) throw objection;
     if (ended.leftovers.length > 0) throw new StrayRemains(ended.leftovers);
     const evidence = { end: { steps: ended.steps }, proof: { checks: proof.checks, server: proof.server ?? null } };
     await this.#conclude(operation, stray, evidence);

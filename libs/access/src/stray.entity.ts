@@ -14,6 +14,10 @@ export class Stray {
   @Column('uuid', { name: 'grant_id' })
   grantId!: string;
 
+  /** The server on which it was found, where the target says which it is. */
+  @Column('text', { name: 'found_on', nullable: true })
+  foundOn!: string | null;
+
   @Column('text', { default: 'found' })
   state!: StrayState;
 

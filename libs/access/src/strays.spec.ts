@@ -218,6 +218,55 @@ describe('a stray', () => {
     expect((await states()).map(({ state }) => state)).toEqual(['found', 'cleared']);
   });
 
+  describe('at a target that leads to another server by now', () => {
+    const server = () => house.target.system();
+    const elsewhere = (identity: string) => {
+      server().identity = identity;
+      accounts().clear();
+    };
+
+    it('stays what is to be removed, and nothing is touched there; it is removed where it was found', async () => {
+      const grantId = randomUUID();
+      const { name } = put(grantId);
+      await look();
+      const there = new Map(accounts());
+      elsewhere('another');
+      // Not there is not gone.
+      await look();
+      expect(await strays()).toMatchObject([{ grantId, state: 'found' }]);
+      await later(10 * MINUTES);
+      await house.work();
+      expect(await strays()).toMatchObject([{ grantId, state: 'removing', failure: 'access.another_server' }]);
+      // What bears the name there is another: it is reported, and has its own ten minutes.
+      const { session } = put(grantId);
+      expect(await look()).toEqual([{ target: 'db', found: 1 }]);
+      await house.owner.query(`UPDATE operations SET run_after = clock_timestamp() WHERE subject_id = $1`, [
+        (await strays()).find(({ state }) => state === 'removing')!.id,
+      ]);
+      await house.work();
+      expect([accounts().has(name), session.isAlive(), server().calls.end]).toEqual([true, true, 0]);
+      elsewhere('main');
+      for (const [each, account] of there) accounts().set(each, account);
+      await later(0, 60 * MINUTES);
+      await house.work();
+      expect((await states()).map(({ state }) => state).toSorted()).toEqual(['found', 'removed']);
+      expect(accounts().size).toBe(0);
+    });
+
+    it('is not proven there, though it was led there between the look and the end', async () => {
+      put(randomUUID());
+      await look();
+      await later(10 * MINUTES);
+      const held = server().holdNext('end');
+      const working = house.work();
+      await held.reached;
+      elsewhere('another');
+      held.release();
+      await working;
+      expect(await strays()).toMatchObject([{ state: 'removing', failure: 'access.another_server' }]);
+    });
+  });
+
   it('is tried again while the target is away, refuses us, or holds something of it', async () => {
     const { name } = put(randomUUID());
     await look();

@@ -3,6 +3,7 @@ import type { DataSource } from 'typeorm';
 import { Recorder } from '@app/audit';
 import { failpoint } from '@app/kernel';
 import { Operations, type Transaction } from '@app/platform';
+import type { Listed } from '@app/providers';
 import type { Reach } from './work';
 
 /** How many targets one process looks at at once: one that does not answer keeps no other waiting. */
@@ -63,9 +64,9 @@ export class Survey {
     try {
       const { provider, access } = await this.reach.connected(target.id);
       // First the target, then the rows: a row is committed before its target is touched, so what is seen there and has none is nobody's.
-      const there = await provider.list(access, await this.reach.installation());
+      const listed = await provider.list(access, await this.reach.installation());
       const act = { actor: 'worker', channel: 'worker', correlation: randomUUID() };
-      const found = await this.#recorder.run(act, (tx) => report(tx, target, there, act.correlation));
+      const found = await this.#recorder.run(act, (tx) => report(tx, target, listed, act.correlation));
       failpoint('survey.reported');
       return { target: target.name, found };
     } catch (error) {
@@ -79,36 +80,37 @@ export class Survey {
 async function report(
   tx: Transaction,
   { id: targetId, asked_at: askedAt }: DueTarget,
-  there: readonly string[],
+  listed: Listed,
   correlation: string,
 ): Promise<number> {
   // A grant that ended while the target was asked was there when it was asked. What an ended one left behind has its own work.
   const found = await tx.query<{ id: string; at: Date }[]>(
-    `INSERT INTO strays (target_id, grant_id)
-     SELECT $1, it.id FROM unnest($2::uuid[]) AS it (id)
+    `INSERT INTO strays (target_id, grant_id, found_on)
+     SELECT $1, it.id, $4 FROM unnest($2::uuid[]) AS it (id)
      WHERE NOT EXISTS (SELECT FROM grants g WHERE g.id = it.id
        AND (g.state <> 'ended' OR g.leftovers <> '[]' OR g.ended_at >= $3::timestamptz - interval '1 second'))
-     ON CONFLICT (target_id, grant_id) WHERE state IN ('found', 'removing') DO NOTHING
+     ON CONFLICT (target_id, grant_id, found_on) WHERE state IN ('found', 'removing') DO NOTHING
      RETURNING id, remove_at AS at`,
-    [targetId, there, askedAt],
+    [targetId, listed.grants, askedAt, listed.server],
   );
   for (const { id, at } of found) {
     await Operations.requestAt(tx, { kind: 'remove', subjectId: id, targetId, correlation, at });
   }
-  await clearGone(tx, { targetId, there, askedAt });
+  await clearGone(tx, { targetId, askedAt, listed });
   await tx.query('UPDATE targets SET surveyed_at = $2 WHERE id = $1', [targetId, askedAt]);
   return found.length;
 }
 
-/** What was found before and is not there any more: somebody else has removed it. */
+/** What was found before and is not there any more: somebody else has removed it. On another server it never was. */
 async function clearGone(
   tx: Transaction,
-  { targetId, there, askedAt }: { targetId: string; there: readonly string[]; askedAt: Date },
+  { targetId, askedAt, listed }: { targetId: string; askedAt: Date; listed: Listed },
 ): Promise<void> {
   const [gone] = await tx.query<[{ id: string }[], number]>(
     `UPDATE strays SET state = 'cleared', revision = revision + 1, cleared_at = clock_timestamp()
-     WHERE target_id = $1 AND state = 'found' AND found_at < $3 AND grant_id <> ALL($2::uuid[]) RETURNING id`,
-    [targetId, there, askedAt],
+     WHERE target_id = $1 AND state = 'found' AND found_at < $3 AND grant_id <> ALL($2::uuid[])
+       AND (found_on IS NULL OR found_on = coalesce($4, found_on)) RETURNING id`,
+    [targetId, listed.grants, askedAt, listed.server],
   );
   for (const { id } of gone) await Operations.withdraw(tx, id);
 }

@@ -17,7 +17,7 @@ const RENEW_MS = 2_000;
 /** A provider keeps its own time, a minute at most. One that does not is not waited for: it would keep its place for ever. */
 const CALL_MS = 90_000;
 
-export type ProviderStep = 'issue' | 'replace' | 'end' | 'prove';
+export type ProviderStep = 'issue' | 'replace' | 'end' | 'prove' | 'list';
 
 /** One call of a provider and how it went, for the log: names and codes, never what was handed over. */
 export interface ProviderCall {

@@ -15,6 +15,7 @@ export type {
   Issued,
   IssueOrder,
   Leftover,
+  Listed,
   Proof,
   ProofCheck,
   TargetAccess,

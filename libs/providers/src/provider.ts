@@ -87,6 +87,13 @@ export interface Proof {
   readonly server?: string;
 }
 
+export interface Listed {
+  /** The ids of the grants of this installation that have something on the target. */
+  readonly grants: readonly string[];
+  /** What the target says it is, where it can, as `server` of a proof: seen in the same moment. */
+  readonly server?: string;
+}
+
 /** One finding of a target's check. */
 export interface CheckFinding {
   /** `missing`: a right we need; `excess`: a right we should not have; `wrong`: anything else that must be mended; `notice`: good to know. */
@@ -141,6 +148,7 @@ export interface EndingTraits {
  * - prove: says ended only after the end
  * - prove: a refusal of ourselves, a timeout or a broken connection is unknown
  * - list: names every grant of this installation on the target, and no other
+ * - list: names the server like receipts and proofs, where the target can say which it is
  * - check: says what is wrong instead of throwing
  * - a start and an end at the same time leave nothing, once the end is repeated
  * - errors are AppErrors of kind unavailable, forbidden or invalid; no secret is in any of them
@@ -158,8 +166,7 @@ export abstract class Provider {
   abstract end(target: TargetAccess, grant: GrantRef): Promise<Ended>;
   /** @param proofCopy what was handed over, when it is still held: it is tried, and must be refused */
   abstract prove(target: TargetAccess, grant: GrantRef, proofCopy?: Secret<Credential>): Promise<Proof>;
-  /** The ids of the grants of this installation that have something on the target. */
-  abstract list(target: TargetAccess, installation: string): Promise<readonly string[]>;
+  abstract list(target: TargetAccess, installation: string): Promise<Listed>;
   /**
    * Is the connection right, and does our own account have what it needs and not more? What is wrong is a finding, that
    * the target does not answer too: nothing is thrown.

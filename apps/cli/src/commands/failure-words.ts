@@ -27,7 +27,7 @@ const WORDS: Readonly<Record<string, string>> = {
   'target.group_role_too_powerful': 'the group role at the target may do too much',
   'access.end_not_done': 'the target shows something that has not ended',
   'access.end_not_proven': 'the target does not show that it has ended',
-  'access.another_server': 'the target is not the server on which it was made',
+  'access.another_server': 'the target is not the server on which it was made or found',
   'access.scope_changed': 'the target is not configured any more as it was when this was asked',
   'access.no_longer_allowed': 'the policies do not allow it any more',
   'access.not_begun_in_time': 'it was not made in time',

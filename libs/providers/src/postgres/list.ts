@@ -1,8 +1,8 @@
-import { grantOfObject } from '../provider';
-import type { Account } from './account';
+import { grantOfObject, type Listed } from '../provider';
+import { serverIdentity, type Account } from './account';
 
 /** The grants of an installation that have a role on the server, tombstones included. */
-export function list(account: Account, installation: string): Promise<string[]> {
+export function list(account: Account, installation: string): Promise<Listed> {
   return account.with('curfew-list', async (session) => {
     // By its comment, one that somebody has called something else.
     const rows = await session.query<{ name: string }>(
@@ -12,6 +12,7 @@ export function list(account: Account, installation: string): Promise<string[]> 
         WHERE d.classoid = 'pg_authid'::regclass AND starts_with(d.description, 'curfew-') ORDER BY 1`,
     );
     const grants = rows.map(({ name }) => grantOfObject(name)).filter((grant) => grant !== undefined);
-    return grants.filter((grant) => grant.installation === installation).map(({ grantId }) => grantId);
+    const ours = grants.filter((grant) => grant.installation === installation).map(({ grantId }) => grantId);
+    return { grants: ours, server: await serverIdentity(session) };
   });
 }

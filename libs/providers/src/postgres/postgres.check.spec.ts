@@ -166,7 +166,9 @@ describe('check, on PostgreSQL 18', () => {
         await expect(provider.issue(target.access, order)).rejects.toMatchObject({
           code: 'target.group_role_too_powerful',
         });
-        expect(await provider.list(target.access, order.grant.installation)).not.toContain(order.grant.grantId);
+        expect((await provider.list(target.access, order.grant.installation)).grants).not.toContain(
+          order.grant.grantId,
+        );
       }
     },
   );

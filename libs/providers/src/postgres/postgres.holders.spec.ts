@@ -284,7 +284,7 @@ describeOnPostgres('a hostile holder', (binaries) => {
       `SELECT rolname FROM pg_roles WHERE rolname IN ('${alike.slice(1, -1)}', 'curfew-5eedc0de-not-a-grant')`,
     );
     expect(rows).toHaveLength(2);
-    const listed = await stage.provider.list(target.access, order.grant.installation);
+    const listed = (await stage.provider.list(target.access, order.grant.installation)).grants;
     expect(listed.some((id) => id.includes('not-a-grant') || id.endsWith('-x'))).toBe(false);
     await target.sql(`DROP ROLE ${alike}`, `DROP ROLE "curfew-5eedc0de-not-a-grant"`);
     await leave(client, session);

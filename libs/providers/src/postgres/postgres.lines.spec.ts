@@ -24,7 +24,7 @@ describe('the line to a PostgreSQL target', () => {
 
   it('verifies the certificate and its name', async () => {
     const trusted = { mode: 'verify-full', ca: TEST_AUTHORITY, serverName: 'db.curfew.test' };
-    expect(await provider.list(over({ tls: trusted }), '5eedc0de')).toEqual([]);
+    expect((await provider.list(over({ tls: trusted }), '5eedc0de')).grants).toEqual([]);
     const order = anOrder(target.read);
     const { credential } = await provider.issue(over({ tls: trusted }), order);
     expect(credential.reveal().environment).toMatchObject({ PGHOST: 'db.curfew.test', PGHOSTADDR: server.host });
@@ -129,7 +129,7 @@ describe('the line to a PostgreSQL target', () => {
   it('takes a deadline that has passed for what it is, and makes nothing', async () => {
     const order = anOrder(target.read, { endsAt: new Date(Date.now() - 1_000) });
     await expect(provider.issue(target.access, order)).rejects.toMatchObject({ code: 'target.deadline_has_passed' });
-    expect(await provider.list(target.access, order.grant.installation)).toEqual([]);
+    expect((await provider.list(target.access, order.grant.installation)).grants).toEqual([]);
   });
 });
 

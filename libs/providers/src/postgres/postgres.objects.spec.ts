@@ -105,7 +105,7 @@ describeOnPostgres('what a holder leaves behind', (binaries) => {
     const tombstone = await stage.prove(order.grant, credential);
     expect(tombstone.verdict).toBe('ended');
     expect(tombstone.checks[1]?.answer).toContain('present without login');
-    expect(await stage.provider.list(target.access, order.grant.installation)).toContain(order.grant.grantId);
+    expect((await stage.provider.list(target.access, order.grant.installation)).grants).toContain(order.grant.grantId);
     const client = await server.connect(closed, { user: stranger.name.slice(1, -1), password: 'stranger' });
     await expect(client.query('SELECT * FROM serves')).rejects.toThrow('permission denied');
     await client.end();

@@ -9,6 +9,7 @@ import {
   type GrantRef,
   type Issued,
   type IssueOrder,
+  type Listed,
   type Proof,
   type TargetAccess,
 } from '../provider';
@@ -72,7 +73,7 @@ export class PostgresProvider extends Provider implements EndsMany {
     return this.#bounded('proveMany', target, (account) => proveMany(account, grants));
   }
 
-  list(target: TargetAccess, installation: string): Promise<readonly string[]> {
+  list(target: TargetAccess, installation: string): Promise<Listed> {
     return this.#bounded('list', target, (account) => list(account, installation));
   }
 

@@ -34,7 +34,9 @@ describeOnPostgres('a role that somebody has called something else', (binaries) 
     const before = await stage.prove(begun.grant, begun.credential);
     expect(before.verdict).toBe('alive');
     expect(before.checks.map(({ answer }) => answer).join()).toContain(`under another name: ${theirs}`);
-    expect(await stage.provider.list(stage.target.access, begun.grant.installation)).toEqual([begun.grant.grantId]);
+    expect((await stage.provider.list(stage.target.access, begun.grant.installation)).grants).toEqual([
+      begun.grant.grantId,
+    ]);
     const { steps, leftovers } = await stage.end(begun.grant);
     expect([steps, leftovers]).toEqual([expect.arrayContaining([expect.stringContaining(theirs)]), []]);
     await expect(begun.session.query('SELECT 1')).rejects.toThrow(/terminat|not queryable/);
