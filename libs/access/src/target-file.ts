@@ -1,10 +1,22 @@
 import { z, type ZodError } from 'zod';
-import { AppError } from '@app/kernel';
+import { AppError, NAME, NAME_WORDS } from '@app/kernel';
 import { ProviderRegistry } from '@app/providers';
 
-const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/;
+const name = z.string().regex(NAME, NAME_WORDS);
 
-const name = z.string().regex(NAME, 'lower-case letters, digits, and . _ - in between; 63 at most');
+/** By their names. As they were written: a record of zod's passes over a member called `__proto__`. */
+const entitlements = z
+  .custom<Record<string, unknown>>(
+    (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+    'a map from the name of each entitlement to what it is',
+  )
+  .superRefine((named, context) => {
+    const names = Object.keys(named);
+    for (const wrong of names.filter((each) => !NAME.test(each)))
+      context.addIssue({ code: 'custom', path: [wrong], message: NAME_WORDS });
+    if (names.length < 1 || names.length > 100)
+      context.addIssue({ code: 'custom', message: 'from 1 to 100 entitlements' });
+  });
 
 /** What a target's file holds, whatever its kind. */
 const targetFile = z.strictObject({
@@ -15,10 +27,7 @@ const targetFile = z.strictObject({
     .transform((text) => /^Group::"([^"]*)"$/.exec(text)?.[1] ?? text)
     .pipe(name),
   connection: z.unknown(),
-  entitlements: z
-    .record(name, z.unknown())
-    .refine((entitlements) => Object.keys(entitlements).length > 0, 'at least one entitlement')
-    .refine((entitlements) => Object.keys(entitlements).length <= 100, 'at most 100 entitlements'),
+  entitlements,
 });
 
 const jsonObject = z.record(z.string(), z.unknown());

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ENTITLEMENT_NAME, NAME, NAME_WORDS } from '@app/kernel';
 
 /** What several routes take and give. Unknown keys are refused everywhere. */
 export const id = z.uuid();
@@ -6,13 +7,10 @@ export const id = z.uuid();
 export const idParameter = z.strictObject({ id });
 
 /** Lower-case letters, digits, `.`, `_` and `-`; the name of a target. */
-export const targetName = z.string().regex(/^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/);
+export const targetName = z.string().regex(NAME, NAME_WORDS);
 
 /** `<target>/<entitlement>` */
-export const entitlementName = z
-  .string()
-  .max(127)
-  .regex(/^[a-z0-9][a-z0-9._-]*\/[a-z0-9][a-z0-9._-]*$/, 'write <target>/<entitlement>');
+export const entitlementName = z.string().max(127).regex(ENTITLEMENT_NAME, 'write <target>/<entitlement>');
 
 /** RFC 3339, UTC, milliseconds. Rows come with dates; they leave as text. */
 export const instant = z.iso.datetime({ precision: 3 });

@@ -1,12 +1,12 @@
+import { ENTITLEMENT_NAME } from '@app/kernel';
 import { Failure, UsageError } from '../failure';
 import type { Api } from './api';
 import { isOver, type AccessRequest, type Grant } from './shapes';
 
 const WHOLE = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const PREFIX = /^[0-9a-f][0-9a-f-]{3,35}$/;
-const ENTITLEMENT = /^[a-z0-9][a-z0-9._-]*\/[a-z0-9][a-z0-9._-]*$/;
 
-export const isEntitlement = (text: string): boolean => text.length <= 127 && ENTITLEMENT.test(text);
+export const isEntitlement = (text: string): boolean => ENTITLEMENT_NAME.test(text);
 
 /** What people may write for an id: all of it, or its beginning where that is only one. */
 function parseId(text: string): string {
