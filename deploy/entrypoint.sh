@@ -2,6 +2,9 @@
 # Which process this container is; what follows the word is its own.
 set -eu
 
+# A core file would hold keys and passwords in the clear.
+ulimit -c 0
+
 case ${1-} in
   api | worker | timekeeper | migrate | cli) app=$1 ;;
   *)

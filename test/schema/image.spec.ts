@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { apiEnvironment } from '@app/platform';
 
@@ -50,6 +52,19 @@ describe('the image', () => {
     const { status, stderr } = spawnSync('sh', ['deploy/entrypoint.sh', 'console'], { encoding: 'utf8' });
     expect(status).toBe(2);
     for (const name of Object.keys(projects)) expect(stderr).toContain(name);
+  });
+
+  it('leaves no core file, which would hold keys: whatever the host allows', () => {
+    const bin = mkdtempSync(join(tmpdir(), 'curfew-image-'));
+    try {
+      writeFileSync(join(bin, 'node'), '#!/bin/sh\nulimit -S -c\nulimit -H -c\n', { mode: 0o755 });
+      const env = { ...process.env, PATH: `${bin}:${process.env['PATH']}` };
+      const started = 'ulimit -S -c "$(ulimit -H -c)"; exec sh deploy/entrypoint.sh api';
+      const { status, stdout } = spawnSync('sh', ['-c', started], { encoding: 'utf8', env });
+      expect([status, stdout]).toEqual([0, '0\n0\n']);
+    } finally {
+      rmSync(bin, { recursive: true });
+    }
   });
 
   it('has every package that the code of the processes imports', () => {
