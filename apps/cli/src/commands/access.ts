@@ -61,16 +61,42 @@ export function addAccessCommands(program: Command, act: Act): void {
 async function ask(context: Context, options: AskOptions, entitlements: string[]): Promise<number> {
   const body = orderOf(options, entitlements);
   const { api, terminal } = context;
-  const request = await api.post<AccessRequest>('/v1/requests', body);
+  const request = await api.post<AccessRequest>('/v1/requests', body).catch((error: unknown) => {
+    if (error instanceof Interrupted)
+      terminal.note(`Whether it was asked is not known here: ${context.suggest('requests --mine')}`);
+    throw error;
+  });
   if (!options.wait) {
     terminal.show(request, () => askedWords(context, request));
     return EXIT.ok;
   }
-  const decided = await waitForDecision(context, request);
-  const grants = decided.state === 'approved' ? await waitForGrants(context, decided) : [];
-  const began = grants.length > 0 && grants.every(({ state }) => state === 'active');
-  terminal.show({ ...decided, grants }, () => outcomeWords(context, decided, grants));
-  return began ? EXIT.ok : EXIT.notGranted;
+  let seen = request;
+  try {
+    const decided = await waitForDecision(context, request, (latest) => (seen = latest));
+    const grants = decided.state === 'approved' ? await waitForGrants(context, decided) : [];
+    const began = grants.length > 0 && grants.every(({ state }) => state === 'active');
+    terminal.show({ ...decided, grants }, () => outcomeWords(context, decided, grants));
+    return began ? EXIT.ok : EXIT.notGranted;
+  } catch (error) {
+    if (error instanceof Interrupted) sayUnfinished(context, seen);
+    throw error;
+  }
+}
+
+/** Ctrl-C ends the waiting, not the request. */
+function sayUnfinished(context: Context, request: AccessRequest): void {
+  const { terminal } = context;
+  const suggest = (words: string): string => context.suggest(words);
+  if (terminal.json) terminal.document(request);
+  const look = `To see what became of it: ${suggest(`show ${short(request.id)}`)}`;
+  if (request.state === 'pending')
+    terminal.note(`The request stays pending. To take it back: ${suggest(`withdraw ${short(request.id)}`)}`, look);
+  else
+    terminal.note(
+      'It is approved, and the access begins without you waiting for it. To give it back:',
+      ...request.grants.map(({ id }) => `  ${suggest(`done ${short(id)}`)}`),
+      look,
+    );
 }
 
 /** Everything a person typed, checked before anybody is asked. */
@@ -90,31 +116,27 @@ function orderOf({ for: duration, reason }: AskOptions, entitlements: readonly s
   return { entitlements, durationSeconds: parseDuration(duration), reason: text };
 }
 
-/** Ctrl-C ends the waiting, not the request. */
-async function waitForDecision(context: Context, request: AccessRequest): Promise<AccessRequest> {
-  const { api, signal, terminal } = context;
+async function waitForDecision(
+  { api, signal, terminal }: Context,
+  request: AccessRequest,
+  onSeen: (request: AccessRequest) => void,
+): Promise<AccessRequest> {
   if (request.state !== 'pending') return request;
   const whom = decisionWords(request).join('; ');
   const text = ({ lapsesAt }: AccessRequest): string =>
     `request ${short(request.id)} (lapses ${relative(lapsesAt, api.now())}) waits for ${whom === '' ? 'a decision' : whom}`;
-  try {
-    return await progress(terminal, text(request), (say) =>
-      waitUntil<AccessRequest>({
-        api,
-        signal,
-        path: `/v1/requests/${request.id}`,
-        until: ({ state }) => state !== 'pending',
-        seen: (seen) => say(seen ? text(seen) : AWAY),
-      }),
-    );
-  } catch (error) {
-    if (error instanceof Interrupted)
-      terminal.note(
-        `The request stays pending. To take it back: ${context.suggest(`withdraw ${short(request.id)}`)}`,
-        `To see what became of it: ${context.suggest(`show ${short(request.id)}`)}`,
-      );
-    throw error;
-  }
+  return progress(terminal, text(request), (say) =>
+    waitUntil<AccessRequest>({
+      api,
+      signal,
+      path: `/v1/requests/${request.id}`,
+      until: ({ state }) => state !== 'pending',
+      seen: (seen) => {
+        say(seen ? text(seen) : AWAY);
+        if (seen) onSeen(seen);
+      },
+    }),
+  );
 }
 
 async function waitForGrants({ api, signal, terminal }: Context, request: AccessRequest): Promise<Grant[]> {

@@ -70,6 +70,50 @@ describe('request', () => {
     expect(desk.service.of('POST /v1/requests/*/withdrawal')).toEqual([]);
   });
 
+  it('is printed with --json when Ctrl-C ends the waiting, as it was seen last, with what to do next on stderr', async () => {
+    const interruption = new AbortController();
+    const seen = aRequest({
+      decisions: [{ by: { id: 'b', name: 'Ben' }, verdict: 'approve', at: inSeconds(0), policies: [] }],
+    });
+    desk.service.on('POST /v1/requests', { status: 201, body: aRequest() }).on('GET /v1/requests/*', () => {
+      setTimeout(() => interruption.abort(), 100);
+      return { body: seen };
+    });
+    const { code, stdout, stderr } = await desk.run([...words, '--json'], { signal: interruption.signal });
+    expect({ code, request: JSON.parse(stdout) as unknown }).toEqual({ code: 130, request: seen });
+    expect(stderr).toContain(`curfew withdraw ${REQUEST_ID.slice(0, 8)}`);
+    expect(stderr).toContain(`curfew show ${REQUEST_ID.slice(0, 8)}`);
+  });
+
+  it.each([[[]], [['--json']]])('says so too when it was approved, and the access is being made (%j)', async (more) => {
+    const interruption = new AbortController();
+    const grants = [{ id: GRANT_ID, state: 'scheduled', entitlement: 'orders-db/read' }];
+    const approved = aRequest({ state: 'approved', grants });
+    desk.service
+      .on('POST /v1/requests', { status: 201, body: aRequest() })
+      .on('GET /v1/requests/*', { body: approved })
+      .on('GET /v1/grants/*', () => {
+        setImmediate(() => interruption.abort());
+        return { body: aGrant({ state: 'activating' }) };
+      });
+    const { code, stdout, stderr } = await desk.run([...words, ...more], { signal: interruption.signal });
+    expect(code).toBe(130);
+    expect(stdout === '' ? '' : (JSON.parse(stdout) as unknown)).toEqual(more.length > 0 ? approved : '');
+    expect(stderr).toContain(`curfew done ${GRANT_ID.slice(0, 8)}`);
+  });
+
+  it('says where to look when Ctrl-C came before the answer to the question', async () => {
+    const interruption = new AbortController();
+    desk.service.on('POST /v1/requests', () => {
+      interruption.abort();
+      return 'hang up';
+    });
+    const { code, stdout, stderr } = await desk.run([...words, '--json'], { signal: interruption.signal });
+    expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+    expect(stderr).toContain('curfew requests --mine');
+    expect(stderr).not.toContain(' at ');
+  });
+
   it('goes on waiting while the service is away', async () => {
     let looks = 0;
     desk.service.on('POST /v1/requests', { status: 201, body: aRequest() }).on('GET /v1/requests/*', () => {
@@ -231,6 +275,15 @@ describe('approve', () => {
     setTimeout(() => interruption.abort(), 500);
     const { code, stderr } = await desk.run(['approve', REQUEST_ID], { columns: 100, signal: interruption.signal });
     expect({ code, sent: desk.service.of('POST /v1/requests/*/decisions') }).toEqual({ code: 130, sent: [] });
+    expect(stderr).toContain('Nothing was decided.');
+  });
+
+  it('answers Ctrl-C like a no, with --json', async () => {
+    const interruption = new AbortController();
+    setTimeout(() => interruption.abort(), 200);
+    const typed = { columns: 100, signal: interruption.signal };
+    const { code, stdout, stderr } = await desk.run(['deny', REQUEST_ID, '--json'], typed);
+    expect({ code, request: JSON.parse(stdout) }).toMatchObject({ code: 130, request: { state: 'pending' } });
     expect(stderr).toContain('Nothing was decided.');
   });
 

@@ -72,10 +72,10 @@ async function decide(context: Context, verdict: Verdict, options: { id: string;
   if (request.state !== 'pending') throw decidedBefore(request);
   if (!terminal.json) terminal.note('', ...whatWillHappen(context, request), '');
   const question = verdict === 'approve' ? 'Approve exactly this?' : 'Deny it?';
-  const decides = options.yes === true || (await confirm(terminal, question, signal).catch(undecided(terminal)));
+  const decides =
+    options.yes === true || (await confirm(terminal, question, signal).catch(undecided(terminal, request)));
   if (!decides) {
-    if (terminal.json) terminal.document(request);
-    else terminal.note('Nothing was decided.');
+    sayUndecided(terminal, request);
     return EXIT.error;
   }
   const body = { verdict, scopeHash: request.scopeHash };
@@ -86,11 +86,16 @@ async function decide(context: Context, verdict: Verdict, options: { id: string;
 
 /** Ctrl-C is no verdict. */
 const undecided =
-  (terminal: Context['terminal']) =>
+  (terminal: Context['terminal'], request: AccessRequest) =>
   (error: unknown): never => {
-    if (error instanceof Interrupted && !terminal.json) terminal.note('Nothing was decided.');
+    if (error instanceof Interrupted) sayUndecided(terminal, request);
     throw error;
   };
+
+function sayUndecided(terminal: Context['terminal'], request: AccessRequest): void {
+  if (terminal.json) terminal.document(request);
+  terminal.note('Nothing was decided.');
+}
 
 function outcome({ terminal }: Context, verdict: Verdict, { id, state, grants }: AccessRequest): string {
   const done = verdict === 'approve' ? 'approved' : 'denied';

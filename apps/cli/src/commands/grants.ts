@@ -147,7 +147,7 @@ async function credential(context: Context, { replace }: { replace?: boolean }, 
       ? progress(terminal, 'replacing the credential', () => replaceCredential(context.connection, id, context.signal))
       : pickUp(context.connection, id)
   ).catch((error: unknown) => {
-    if (error instanceof Interrupted && replace === true && !terminal.json)
+    if (error instanceof Interrupted && replace === true)
       terminal.note(`It is being replaced; the new one waits for you: ${context.suggest(`credential ${short(id)}`)}`);
     else if (context.connection.kept.find(id) && !terminal.json)
       terminal.note(`What was picked up is kept here: ${context.suggest(`exec ${short(id)} -- <command>`)} uses it.`);

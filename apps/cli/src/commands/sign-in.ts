@@ -42,8 +42,7 @@ async function login(context: Context, { fresh }: { fresh?: boolean }): Promise<
   sayWhere(context, begun);
   const pair = await progress(context.terminal, 'waiting for you to sign in', () => collect(context, begun)).catch(
     (error: unknown) => {
-      if (error instanceof Interrupted && !context.terminal.json)
-        context.terminal.note('Nobody was signed in; who was before still is.');
+      if (error instanceof Interrupted) context.terminal.note('Nobody was signed in; who was before still is.');
       throw error;
     },
   );

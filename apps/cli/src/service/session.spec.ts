@@ -185,6 +185,22 @@ describe('signing in where somebody is signed in already', () => {
       .on('GET /v1/me', { body: ME });
   });
 
+  it.each([[[]], [['--json']]])(
+    'leaves the former one as it is when Ctrl-C ends the waiting, and says so (%j)',
+    async (more) => {
+      const interruption = new AbortController();
+      desk.service.on('POST /v1/sign-ins/s/tokens', () => {
+        setImmediate(() => interruption.abort());
+        return { status: 202, body: { state: 'pending', retryAfterSeconds: 60 } };
+      });
+      const { code, stdout, stderr } = await desk.run(['login', ...more], { signal: interruption.signal });
+      expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
+      expect(stderr).toMatch(/Nobody was signed in; who was before still is\.\n$/);
+      expect(callers('DELETE /v1/sign-ins/current')).toEqual([]);
+      expect(kept()).not.toEqual([]);
+    },
+  );
+
   it('ends the former sign-in at the service, with its own token, and forgets what was kept under it', async () => {
     expect((await desk.run(['login'])).code).toBe(0);
     expect(callers('DELETE /v1/sign-ins/current')).toEqual(['Bearer former']);
