@@ -17,6 +17,7 @@ import { UsageError } from './failure';
 import { report, type Reader } from './report';
 import { VERSION } from './service/http';
 import { forgetExpired } from './service/upkeep';
+import { nearest } from './suggestion';
 import { Terminal } from './terminal/terminal';
 
 /** Runs one command line. @returns the exit code */
@@ -41,7 +42,7 @@ export async function runCli(words: readonly string[], surroundings: Surrounding
     // What went wrong is what counts.
     await context?.tidy().catch(() => undefined);
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
-    return report(readerOf(context, words, surroundings), plain(error, commandOf(program, words), saysJson(words)));
+    return report(readerOf(context, words, surroundings), plain(error, program, words));
   }
 }
 
@@ -56,7 +57,8 @@ function buildProgram({ streams, environment }: Surroundings, act: Act, { json }
     .option('--url <url>', 'where the service is (CURFEW_URL)')
     .option('--json', 'print one JSON document, or a line of JSON each where it goes on')
     .option('--no-color', 'no colours (NO_COLOR)')
-    .showSuggestionAfterError(true)
+    // Ours are nearer: commander takes three mistakes in six letters for a slip.
+    .showSuggestionAfterError(false)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void streams.stdout.write(text),
@@ -99,14 +101,34 @@ function commandOf(program: Command, words: readonly string[]): string {
 }
 
 /** Commander's words for what was typed, as one of ours. */
-function plain(error: unknown, command: string, json: boolean): unknown {
+function plain(error: unknown, program: Command, words: readonly string[]): unknown {
   if (!(error instanceof CommanderError)) return error;
+  const command = commandOf(program, words);
   // A group of commands without one of them: its help has been printed, where words are wanted.
   if (error.code === 'commander.help')
-    return new UsageError('which one?', json ? `See \`${command} --help\`.` : 'The commands are above.');
-  const [message, ...hints] = error.message.replace(/^error: /, '').split('\n');
-  const hint = hints.join(' ').replace(/[()]/g, '').trim();
-  return new UsageError(message ?? 'not understood', `${hint === '' ? '' : `${hint} `}See \`${command} --help\`.`);
+    return new UsageError('which one?', saysJson(words) ? `See \`${command} --help\`.` : 'The commands are above.');
+  const message = error.message.replace(/^error: /, '');
+  return new UsageError(message, `${hintAt(error, follow(program, words).command)}See \`${command} --help\`.`);
+}
+
+/** `Did you mean approve? `, where a word that is not known is near one that is. */
+function hintAt({ code, message }: CommanderError, command: Command): string {
+  const typed = /'([^]*)'/.exec(message)?.[1] ?? '';
+  const meant =
+    code === 'commander.unknownCommand'
+      ? nearest(typed, namesIn(command))
+      : code === 'commander.unknownOption' && typed.startsWith('--')
+        ? nearest(typed.slice(2), flagsOf(command)).map((flag) => `--${flag}`)
+        : [];
+  return meant.length === 0 ? '' : `Did you mean ${meant.length > 1 ? 'one of ' : ''}${meant.join(', ')}? `;
+}
+
+const namesIn = (command: Command): string[] => new Help().visibleCommands(command).map((each) => each.name());
+
+/** Those of the command, and those that every command takes. */
+function flagsOf(command: Command): string[] {
+  const own = new Help().visibleOptions(command).flatMap(({ long }) => (long ? [long.slice(2)] : []));
+  return command.parent ? [...own, ...flagsOf(command.parent)] : own;
 }
 
 /** Before the options were understood there is no context, but an error still is JSON for who wants that. */

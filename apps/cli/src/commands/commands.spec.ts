@@ -140,7 +140,10 @@ describe('request', () => {
     [['request', 'orders-db/read', '--for', '30m', '--reason', '  '], 'the reason is empty'],
     [['request', 'orders-db/read', '--for', '30m', '--reason', 'a\u001b[31m'], 'control characters'],
     [['request', 'orders-db/read', '--for', '30m'], '--reason'],
-    [['aprove'], 'approve'],
+    [['aprove'], 'Did you mean approve? See `curfew --help`.'],
+    [['requests', '--stat', 'pending'], 'Did you mean --state? See `curfew requests --help`.'],
+    [['requests', '--jsno'], 'Did you mean --json?'],
+    [['targets', 'lsit'], 'Did you mean list? See `curfew targets --help`.'],
     [['grants', '--limit', '0'], 'not a limit'],
     [['done', 'abc'], 'not an id'],
     [['targets', 'show', '../me'], 'not the name of a target'],
@@ -153,6 +156,16 @@ describe('request', () => {
     expect(desk.service.asked).toEqual([]);
   });
 });
+
+it.each([[['bogus']], [['targets', 'bogus']], [['requests', '--bogus']], [['requests', '-q']]])(
+  'suggests nothing for %j: nothing is near',
+  async (typed) => {
+    const { code, stderr } = await desk.run(typed);
+    expect(code).toBe(2);
+    expect(stderr).toContain('unknown');
+    expect(stderr).not.toContain('Did you mean');
+  },
+);
 
 describe('what goes wrong', () => {
   it.each([
