@@ -60,7 +60,7 @@ const SETTINGS = {
   unix_socket_directories: '',
   password_encryption: 'scram-sha-256',
   max_connections: '100',
-  shared_buffers: '64MB',
+  shared_buffers: '256MB',
   huge_pages: 'off',
   io_method: 'sync',
   jit: 'off',

@@ -153,19 +153,109 @@ describe('the record', () => {
       expect(row.triggers, row.table).toEqual(expect.arrayContaining(['audit_inserted', 'audit_updated']));
   });
 
-  it('has the canonical form of RFC 8785 for any flat object of strings', async () => {
+  describe('of a table with columns of all kinds', () => {
+    const COLUMNS = {
+      Zeta: 'words',
+      alpha: 'number',
+      bytes: 'bytes',
+      flag: 'flag',
+      many: 'many',
+      of: 'of',
+      when: 'moment',
+    };
+    const listed = Object.entries(COLUMNS).flatMap(([key, column]) => [`'${key}'`, `'${column}'`]);
+    beforeAll(() =>
+      owner.query(`CREATE TABLE probes (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), state text NOT NULL, revision integer NOT NULL DEFAULT 1,
+          words text, number bigint, bytes bytea, flag boolean, many text[], "of" uuid[], moment timestamptz(3));
+        CALL audit_table('probes', 'probe', ${listed.join(', ')})`),
+    );
+    afterAll(() => owner.query('DROP TABLE probes'));
+
     const text = fc.string({ unit: 'binary' }).filter((value) => !value.includes('\0') && value.isWellFormed());
-    await fc.assert(
-      fc.asyncProperty(
-        fc.dictionary(fc.stringMatching(/^[A-Za-z0-9]{1,12}$/), text, { maxKeys: 8 }),
-        async (members) => {
-          const { rows } = await owner.query<{ bytes: Buffer }>('SELECT audit_canonical($1::jsonb) AS bytes', [
-            JSON.stringify(members),
-          ]);
-          expect(rows[0]!.bytes.toString('utf8')).toBe(canonicalize(members));
-        },
-      ),
-      { numRuns: 300 },
+    const named = text.filter((value) => value !== '');
+    const probe = fc.record({
+      state: text,
+      words: fc.option(text),
+      number: fc.option(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
+      bytes: fc.option(fc.uint8Array()),
+      flag: fc.option(fc.boolean()),
+      many: fc.option(fc.array(fc.option(text))),
+      of: fc.option(fc.array(fc.uuid())),
+      moment: fc.option(fc.date({ min: new Date(0), max: new Date('9999-12-31'), noInvalidDate: true })),
+    });
+    type Probe = typeof probe extends fc.Arbitrary<infer T> ? T : never;
+    const valuesOf = ({ state, words, number, bytes, flag, many, of, moment }: Probe) =>
+      [state, words, number, bytes && Buffer.from(bytes), flag, many, of, moment] as const;
+
+    it('has the canonical form of RFC 8785, with each column as its text', async () => {
+      const insert = `INSERT INTO probes (state, words, number, bytes, flag, many, "of", moment) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`;
+      const update = `UPDATE probes SET revision = revision + 1, state = $1, words = $2, number = $3, bytes = $4, flag = $5, many = $6, "of" = $7, moment = $8 WHERE id = $9`;
+      const settings = fc.record({ actor: named, correlation: named, address: text, channel: text });
+      const check = async (before: Probe, after: Probe, said: Record<string, string>): Promise<void> => {
+        await owner.query('BEGIN');
+        try {
+          for (const [name, value] of Object.entries(said))
+            await owner.query('SELECT set_config($1, $2, true)', [`curfew.${name}`, value]);
+          const made = await owner.query<{ id: string }>(insert, [...valuesOf(before)]);
+          await owner.query(update, [...valuesOf(after), made.rows[0]!.id]);
+          const { rows } = await owner.query<{ canonical: Buffer; at: Date; row: Record<string, string> }>(
+            `SELECT e.canonical, e.at, (SELECT jsonb_object_agg(key, value) FROM jsonb_each_text(to_jsonb(p))) AS row
+             FROM audit_events e JOIN probes p ON p.id = e.subject_id ORDER BY e.sequence`,
+          );
+          expect(rows.length).toBe(2);
+          for (const { canonical } of rows)
+            expect(canonical.toString()).toBe(canonicalize(JSON.parse(canonical.toString())));
+          const { canonical, at, row } = rows[1]!;
+          const shown = Object.entries(COLUMNS).map(([key, column]) => [key, row[column]]);
+          expect(JSON.parse(canonical.toString())).toEqual({
+            ...Object.fromEntries(shown.filter(([, value]) => value !== null)),
+            ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== '')),
+            at: at.toISOString(),
+            from: before.state,
+            to: after.state,
+            sequence: '2',
+            subject: `probe:${made.rows[0]!.id}`,
+          });
+        } finally {
+          await owner.query('ROLLBACK');
+        }
+      };
+      await fc.assert(fc.asyncProperty(probe, probe, settings, check), { numRuns: 200 });
+    });
+
+    it.each(Object.values(COLUMNS))('refuses a change of %s that does not count the revision up', async (column) => {
+      const other = {
+        words: `'b'`,
+        number: '2',
+        bytes: `'\\x02'`,
+        flag: 'true',
+        many: `'{b}'`,
+        of: `'{}'`,
+        moment: `'2027-01-01'`,
+      };
+      await owner.query('BEGIN');
+      try {
+        await owner.query(
+          `SELECT set_config('curfew.actor', 'test', true), set_config('curfew.correlation', 'c-1', true)`,
+        );
+        await owner.query(`INSERT INTO probes (state) VALUES ('new')`);
+        await owner.query(`UPDATE probes SET "${column}" = "${column}"`);
+        await expect(
+          owner.query(`UPDATE probes SET "${column}" = ${other[column as keyof typeof other]}`),
+        ).rejects.toThrow('adds one to the revision');
+      } finally {
+        await owner.query('ROLLBACK');
+      }
+    });
+  });
+
+  it('takes no key into an event that is its own, or has more than letters', async () => {
+    for (const key of ['actor', 'from', 'sequence', 'a"b', "a'b", ''])
+      await expect(owner.query(`CALL audit_table('targets', 'target', $1, 'name')`, [key]), key).rejects.toThrow(
+        'of letters',
+      );
+    await expect(owner.query(`CALL audit_table('targets', 'target', 'name', 'nothing')`)).rejects.toThrow(
+      'has no column',
     );
   });
 });

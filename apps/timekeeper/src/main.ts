@@ -12,7 +12,7 @@ import {
 } from '@app/platform';
 import { createMetrics, serve } from '@app/platform/http';
 import { BullBell } from '@app/platform/queue';
-import { Timekeeper } from './timekeeper';
+import { LANES, Timekeeper } from './timekeeper';
 import { timekeeperModule } from './timekeeper.module';
 
 await starting('timekeeper', async () => {
@@ -21,12 +21,12 @@ await starting('timekeeper', async () => {
   const log = createLogger('timekeeper', environment.LOG_LEVEL);
   const onError = (error: unknown): void => log.error({ err: error }, 'connection');
 
-  // A pool of its own and a short timeout: nothing else can make it late. One to end, one to lapse, one for the clock.
+  // A pool of its own and a short timeout: nothing else can make it late. Those to end, one to lapse, one for the clock.
   const database = await openDatabase({
     url: environment.DATABASE_URL,
     applicationName: 'curfew-timekeeper',
     entities: [],
-    connections: 3,
+    connections: LANES + 2,
     statementTimeoutMs: 2_000,
     settings: {
       'curfew.actor': 'timekeeper',

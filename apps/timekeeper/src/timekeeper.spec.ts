@@ -6,14 +6,16 @@ import { Secret } from '@app/kernel';
 import { createMetrics } from '@app/platform/http';
 import { Bell, type Ring } from '@app/platform/queue';
 import { aHouse, type House } from '../../../test/support/house';
+import { manyDue } from '../../../test/support/many-due';
 import { Timekeeper } from './timekeeper';
 
 class HeardBell extends Bell {
   readonly rung: string[] = [];
+  onRing: () => Promise<void> = () => Promise.resolve();
 
   ring(rings: readonly Ring[]): Promise<void> {
     this.rung.push(...rings.map(({ id }) => id));
-    return Promise.resolve();
+    return rings.length > 0 ? this.onRing() : Promise.resolve();
   }
 
   isHeard(): Promise<boolean> {
@@ -29,9 +31,11 @@ describe('the timekeeper', () => {
   let house: House;
   let olga: Asker;
   let timekeeper: Timekeeper;
-  const bell = new HeardBell();
-  const metrics = createMetrics('timekeeper');
+  let bell: HeardBell;
+  let metrics: ReturnType<typeof createMetrics>;
   beforeEach(async () => {
+    bell = new HeardBell();
+    metrics = createMetrics('timekeeper');
     house = await aHouse();
     olga = await house.person('olga');
     timekeeper = new Timekeeper(house.deadlines, bell, metrics, pino({ level: 'silent' }));
@@ -82,6 +86,20 @@ describe('the timekeeper', () => {
     expect(sum).toBeCloseTo(first + second + onTime, 1);
     expect(new Set(bell.rung).size).toBe(3);
   });
+
+  it('rings when all that is due at once is decided, each of it once, and not in between', async () => {
+    await manyDue(house, olga.identityId, 1_700);
+    const counts: { undecided: number; asked: number }[] = [];
+    bell.onRing = async () => {
+      counts.push(...(await house.owner.query<typeof counts>(COUNTED)));
+    };
+    timekeeper.start();
+    await expect.poll(() => counts.length, { timeout: 20_000 }).toBe(1);
+    await timekeeper.stop();
+    expect(counts).toEqual([{ undecided: 0, asked: 1_700 }]);
+  });
 });
 
+const COUNTED = `SELECT (SELECT count(*)::int FROM grants WHERE state = 'active') AS undecided,
+  (SELECT count(*)::int FROM operations WHERE kind = 'end' AND finished_at IS NULL) AS asked`;
 const OVERDUE = `SELECT FROM grants WHERE state = 'active' AND ends_at < clock_timestamp() - interval '1100 milliseconds'`;

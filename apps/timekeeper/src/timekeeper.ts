@@ -1,13 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Counter, Histogram, type OpenMetricsContentType, type Registry } from 'prom-client';
-import { Deadlines } from '@app/access';
+import { Deadlines, type Pass } from '@app/access';
 import { failpoint } from '@app/kernel';
+import type { OpenOperation } from '@app/platform';
 import { Bell } from '@app/platform/queue';
 
 /** The longest it sleeps: a row may appear that it did not know of. */
 const MAX_SLEEP_MS = 100;
 const LAPSE_EVERY_MS = 1_000;
+/** How many statements end at once where more is due than one of them ends. Each has a connection of its own. */
+export const LANES = 2;
 /** Whoever hears one looks for all that is due: more rings than workers have hands would only keep them from it. */
 const RINGS = 8;
 /**
@@ -65,27 +68,52 @@ export class Timekeeper {
   }
 
   async #end(): Promise<void> {
-    while (!this.#stopping.signal.aborted) await this.#pause(await this.#pass());
+    while (!this.#stopping.signal.aborted) await this.#pause(await this.#look());
   }
 
-  /** @returns how long to sleep, in milliseconds */
-  async #pass(): Promise<number> {
+  /**
+   * Ends what is due right now, all of it, before it rings: workers that begin meanwhile would take the time of the server
+   * from the decisions that are late already. Those that look by themselves find what is committed.
+   *
+   * @returns how long to sleep, in milliseconds
+   */
+  async #look(): Promise<number> {
     this.#looks = 0;
+    const asked: OpenOperation[] = [];
     try {
-      const pass = await this.deadlines.endDue();
-      this.#lastPassAt = performance.now();
-      for (const late of pass.lateMs) this.#lateness.observe(late / 1_000);
-      // Not waited for: the next deadline does not wait for the queue.
-      const rung = this.bell.ring(pass.operations.slice(0, RINGS));
-      if (pass.operations.length > 0) void rung.then(() => failpoint('deadlines.rung'));
-      return pass.full ? 0 : Math.min(MAX_SLEEP_MS, Math.ceil(pass.nextInMs ?? MAX_SLEEP_MS));
+      const { full, nextInMs } = await this.#pass(asked);
+      if (!full) return Math.min(MAX_SLEEP_MS, Math.ceil(nextInMs ?? MAX_SLEEP_MS));
+      await this.#burst(asked);
+      return 0;
     } catch (error) {
       this.#failures.inc();
       this.log.error({ err: error }, 'a pass did not go through');
       return MAX_SLEEP_MS;
     } finally {
       this.#looks = undefined;
+      // Not waited for: the next deadline does not wait for the queue.
+      const rung = this.bell.ring(asked.slice(0, RINGS));
+      if (asked.length > 0) void rung.then(() => failpoint('deadlines.rung'));
     }
+  }
+
+  async #pass(asked: OpenOperation[]): Promise<Pass> {
+    const pass = await this.deadlines.endDue();
+    this.#looks = 0;
+    this.#lastPassAt = performance.now();
+    for (const late of pass.lateMs) this.#lateness.observe(late / 1_000);
+    asked.push(...pass.operations);
+    return pass;
+  }
+
+  /** Side by side: a statement is as fast as one processor, and rows that one of them holds the others skip. */
+  async #burst(asked: OpenOperation[]): Promise<void> {
+    const lane = async (): Promise<void> => {
+      while ((await this.#pass(asked)).full && !this.#stopping.signal.aborted);
+    };
+    // All of them are over before anything else begins, also where one has failed.
+    const lanes = await Promise.allSettled(Array.from({ length: LANES }, lane));
+    for (const each of lanes) if (each.status === 'rejected') throw each.reason;
   }
 
   /** Whoever starts this process starts another one. */

@@ -10,7 +10,7 @@ export interface Pass {
   readonly operations: readonly OpenOperation[];
   /** Whether there may be more that is due right now. */
   readonly full: boolean;
-  /** Milliseconds on the database's clock until the next deadline; `undefined` when there is none. */
+  /** Milliseconds on the database's clock until the next deadline; `undefined` when there is none, or more is due right now. */
   readonly nextInMs: number | undefined;
   /** How late each was decided, in milliseconds. */
   readonly lateMs: readonly number[];
@@ -33,10 +33,11 @@ export class Deadlines {
     if (expired.length > 0) failpoint('deadlines.expired');
     const unbegun = await this.#end('activate_by', `state IN ('scheduled', 'activating')`);
     if (unbegun.length > 0) failpoint('deadlines.given_up');
+    const full = expired.length === BATCH || unbegun.length === BATCH;
     return {
       operations: [...expired, ...unbegun],
-      full: expired.length === BATCH || unbegun.length === BATCH,
-      nextInMs: await this.#next(),
+      full,
+      nextInMs: full ? undefined : await this.#next(),
       lateMs: expired.map((row) => Number(row.late_ms)),
     };
   }

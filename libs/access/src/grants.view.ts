@@ -175,10 +175,10 @@ function shownCredential(
 
 /** The ids of one page, one more than fits. */
 function pageQuery(parameters: Parameters, sight: Sight, { mine, state, cursor, limit }: GrantFilter): string {
-  const where = [
-    ...(state === undefined || state === 'ended' ? [] : [`g.state <> 'ended'`]),
-    ...(state === undefined || state === 'live' ? [] : [`g.state = ${parameters.add(state, 'text')}`]),
-  ];
-  const wanted = { sight, mine: mine ?? false, where, after: parseCursor(cursor), limit: limit + 1 };
+  const [live, ended] = [`g.state <> 'ended'`, `g.state = 'ended'`];
+  const parts = state === undefined ? [live, ended] : [state === 'ended' ? ended : live];
+  const isOne = state !== undefined && state !== 'live' && state !== 'ended';
+  const where = isOne ? [`g.state = ${parameters.add(state, 'text')}`] : [];
+  const wanted = { sight, mine: mine ?? false, where, parts, after: parseCursor(cursor), limit: limit + 1 };
   return newestGrants(parameters, wanted);
 }

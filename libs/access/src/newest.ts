@@ -19,6 +19,8 @@ export interface Wanted {
   readonly mine: boolean;
   /** Conditions on the row, `r` of requests and `g` of grants. */
   readonly where: readonly string[];
+  /** Conditions of which exactly one holds of a row that is wanted, where each has indexes of its own. */
+  readonly parts?: readonly string[];
   readonly after: Cursor | undefined;
   readonly limit: number;
 }
@@ -91,19 +93,20 @@ class Newest {
 
   /** Of the rows, by an index that begins with what `reason` compares. */
   rows(reason: readonly string[]): string {
-    const { rows, row } = this.noun;
-    const at = [`${row}.created_at`, `${row}.id`] as const;
-    const conditions = [...reason, ...this.wanted.where, ...this.#beyond(...at)];
-    const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
-    return `SELECT ${at.join(', ')} FROM ${rows} ${row} ${where} ${this.#newestFirst(...at)}`;
+    const { parts = [] } = this.wanted;
+    if (parts.length < 2) return this.#rows([...reason, ...parts]);
+    const all = parts.map((part) => `(${this.#rows([...reason, part])})`).join(' UNION ALL ');
+    return `SELECT created_at, id FROM (${all}) parts ${this.#newestFirst('created_at', 'id')}`;
   }
 
   /** Of the references, which know the row's `created_at`. The rows themselves are read only where that narrows. */
   referred(reasons: string, column: string, references = this.noun.references): string {
     const { rows, row, key } = this.noun;
     const at = ['x.created_at', `x.${key}`] as const;
-    const conditions = [`x.${column} = reason.id`, ...this.wanted.where, ...this.#beyond(...at)];
-    const join = this.wanted.where.length > 0 ? `JOIN ${rows} ${row} ON ${row}.id = x.${key}` : '';
+    const { where, parts = [] } = this.wanted;
+    const narrowing = [...where, ...(parts.length === 1 ? parts : [])];
+    const conditions = [`x.${column} = reason.id`, ...narrowing, ...this.#beyond(...at)];
+    const join = narrowing.length > 0 ? `JOIN ${rows} ${row} ON ${row}.id = x.${key}` : '';
     return this.each(
       reasons,
       `SELECT DISTINCT x.created_at, x.${key} AS id FROM ${references} x ${join}
@@ -114,6 +117,14 @@ class Newest {
   /** The newest of each reason: each is one walk along an index. */
   each(reasons: string, newestOfOne: string): string {
     return `SELECT one.created_at, one.id FROM (${reasons}) reason CROSS JOIN LATERAL (${newestOfOne}) one`;
+  }
+
+  #rows(reason: readonly string[]): string {
+    const { rows, row } = this.noun;
+    const at = [`${row}.created_at`, `${row}.id`] as const;
+    const conditions = [...reason, ...this.wanted.where, ...this.#beyond(...at)];
+    const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
+    return `SELECT ${at.join(', ')} FROM ${rows} ${row} ${where} ${this.#newestFirst(...at)}`;
   }
 
   #beyond(createdAt: string, id: string): string[] {

@@ -106,7 +106,8 @@ export class TargetsService {
     if (stays || moved) return;
     // What could not be tidied away is there still, and is looked for there.
     const [row] = await tx.query<{ live: number }[]>(
-      `SELECT count(*)::int AS live FROM grants WHERE target_id = $1 AND (state <> 'ended' OR leftovers <> '[]')`,
+      `SELECT (SELECT count(*) FROM grants WHERE target_id = $1 AND state <> 'ended')::int
+            + (SELECT count(*) FROM grants WHERE target_id = $1 AND state = 'ended' AND leftovers <> '[]')::int AS live`,
       [target.id],
     );
     const live = row?.live ?? 0;
