@@ -19,11 +19,23 @@ interface Figure {
 }
 
 // `npm run bench`: measures, and prints a table. Nothing else is to run on the machine meanwhile.
-const USAGE = 'npm run bench -- [--json FILE] [--rounds N] [name…]   measures, and prints a table';
+const USAGE = `npm run bench -- [--json FILE] [--rounds N] [--only WORDS] [--backends NAMES] [file…]   measures, and prints a table
+npm run bench -- soak [--minutes N] [--json FILE]   an hour of 20 grants/s while processes are killed
+
+  --only WORDS       figures whose name has these words in it: 'one instant', 'begun', 'the path'
+  --backends NAMES   PostgreSQL, Redis, or both with a comma between (both)
+  file               endings, path, record, start (all)`;
 
 await runScript({ usage: USAGE, flags: 'reads them itself' }, async (terminal) => {
   const { values, positionals } = parseArgs({
-    options: { json: { type: 'string' }, rounds: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      json: { type: 'string' },
+      rounds: { type: 'string' },
+      only: { type: 'string' },
+      backends: { type: 'string' },
+      minutes: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
     allowPositionals: true,
   });
   if (values.help) {
@@ -37,14 +49,19 @@ await runScript({ usage: USAGE, flags: 'reads them itself' }, async (terminal) =
   const file = join(folder, 'figures');
   try {
     writeFileSync(file, '');
+    const isSoak = positionals.includes('soak');
     const words = ['run', '--config', 'test/bench/vitest.config.ts', ...positionals];
+    if (values.only !== undefined) words.push('-t', values.only);
     const child = spawn(process.execPath, [join(clone.root, 'node_modules/vitest/vitest.mjs'), ...words], {
       cwd: clone.root,
       stdio: 'inherit',
       env: {
         ...process.env,
         CURFEW_BENCH_FILE: file,
+        ...(isSoak && { CURFEW_BENCH_SOAK: '1' }),
         ...(values.rounds !== undefined && { CURFEW_BENCH_ROUNDS: values.rounds }),
+        ...(values.backends !== undefined && { CURFEW_BENCH_BACKENDS: values.backends }),
+        ...(values.minutes !== undefined && { CURFEW_BENCH_MINUTES: values.minutes }),
       },
     });
     void stop.requested.then(() => child.kill('SIGTERM'));

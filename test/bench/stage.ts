@@ -6,6 +6,11 @@ import { RunningService } from '../support/service';
 
 export type Backend = 'PostgreSQL' | 'Redis';
 
+const ALL: readonly Backend[] = ['PostgreSQL', 'Redis'];
+const WANTED = (process.env['CURFEW_BENCH_BACKENDS'] ?? ALL.join()).split(',');
+/** Those that are measured. */
+export const BACKENDS = ALL.filter((backend) => WANTED.includes(backend));
+
 /** All of Curfew as `npm start` starts it, and the times at which its transactions were committed. */
 export class BenchStage {
   private constructor(
