@@ -15,6 +15,8 @@ export interface RunFile {
   /** The address of the API. */
   readonly url: string | undefined;
   readonly database: { readonly host: string; readonly port: number; readonly pid?: number } | undefined;
+  /** Where the queue is, when it is not in the database: `Redis on 127.0.0.1:6379`. */
+  readonly queue?: string;
   readonly processes: Readonly<Partial<Record<AppName, ProcessState>>>;
 }
 

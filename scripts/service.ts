@@ -139,10 +139,11 @@ export class Service {
     const database = { host, port, ...(server && { pid: server.pid }) };
     const processes = Object.fromEntries(APPS.map((name) => [name, stateOf(this.#processes[name])]));
     const url = this.#port === undefined ? undefined : this.url;
-    const { clone, secrets } = this.#options;
+    const { clone, secrets, settings } = this.#options;
+    const queue = settings.redis && { queue: `Redis ${settings.redis.where}` };
     const installation = secrets.installation === undefined ? {} : { installation: secrets.installation };
     try {
-      writeRun(clone, { ...installation, url, database, processes });
+      writeRun(clone, { ...installation, url, database, ...queue, processes });
       this.#isWritten = true;
     } catch (error) {
       // A full disk ends nothing that runs; and it is said once.

@@ -2,12 +2,15 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { APPS, calledFrom, type AppName } from './clone.ts';
 import { Failure } from './failure.ts';
+import { redisAt, type RedisPlace } from './redis.ts';
 import { hasFileForm, variablesThatAre } from './variables.ts';
 
 /** What the environment asks of a start. */
 export interface Settings {
   /** Undefined: a PostgreSQL of our own. */
   readonly databaseUrl: string | undefined;
+  /** Undefined: the queue is in PostgreSQL. */
+  readonly redis: RedisPlace | undefined;
   /** The demo database, as a target. */
   readonly demo: boolean;
   /** Whether its accounts can sign in: the api brings their provider unless there is another. */
@@ -33,6 +36,7 @@ const MODES = ['development', 'production'];
 /** @throws Failure for a combination that nobody could sign in to, or that production must not have */
 export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   const databaseUrl = valueOf(environment, 'DATABASE_URL');
+  const redisUrl = valueOf(environment, 'REDIS_URL');
   const mode = modeOf(valueOf(environment, 'CURFEW_ENV'));
   const hasIssuer = valueOf(environment, 'OIDC_ISSUER') !== undefined;
   // The owners of the demo database are accounts of the embedded provider: without it nobody would decide.
@@ -53,6 +57,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   };
   return {
     databaseUrl,
+    redis: redisUrl === undefined ? undefined : redisAt(redisUrl),
     demo,
     demoAccounts: demo && !hasIssuer,
     port: portOf(valueOf(environment, 'PORT')),

@@ -394,6 +394,32 @@ describe('npm start', () => {
     expect(await limping.ended).toBe(1);
   });
 
+  it('says that the Redis of REDIS_URL does not answer, without its password, and goes on; --status says it too', async () => {
+    const clone = aClone();
+    const where = `127.0.0.1:${await freePort()}`;
+    const running = await clone.started({ env: { REDIS_URL: `redis://ada:sesame@${where}/0` } });
+    expect(running.output).toContain(`Redis on ${where}, as REDIS_URL says, does not answer: nobody answers there`);
+    expect(running.output).toContain('Mend REDIS_URL and start again');
+    const status = async (): Promise<string> => {
+      const asked = clone.run('start.ts', { flags: ['--status'] });
+      expect(await asked.ended).toBe(0);
+      return asked.output;
+    };
+    clone.write('readyz-api', '{"status":"ready","checks":{"queue":{"ok":true,"warning":true}}}');
+    const away = await status();
+    expect(away).toContain(`Redis on ${where}: does not answer (REDIS_URL)`);
+    clone.write('readyz-api', '{"status":"ready","checks":{"queue":{"ok":true}}}');
+    const there = await status();
+    expect(there).toContain(`Redis on ${where} (answers)`);
+    expect(running.output + away + there + clone.read('.curfew/run.json')).not.toContain('sesame');
+  });
+
+  it('refuses a REDIS_URL that is no address', async () => {
+    const refused = aClone().run('start.ts', { env: { REDIS_URL: 'cache:6379' } });
+    expect(await refused.ended).toBe(1);
+    expect(refused.output).toContain('REDIS_URL is not the address of a Redis');
+  });
+
   it('does not put a new key in the place of a lost one', async () => {
     const clone = aClone();
     const first = await clone.started();

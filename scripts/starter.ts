@@ -6,6 +6,7 @@ import { stopServer } from './embedded-postgres.ts';
 import { guard, type Guardian } from './guardian.ts';
 import { rotateLogs } from './logs.ts';
 import { readPorts, rememberPorts } from './ports-file.ts';
+import { whySilent } from './redis.ts';
 import { announceRun, removeRun, waitForLeftovers } from './run-file.ts';
 import { databaseSecrets, ensureKeys, sealElsewhere, type DatabaseSecrets } from './secrets.ts';
 import { claimServerFolder, foldersOf } from './server-folder.ts';
@@ -62,8 +63,10 @@ export class Starter {
     const database = await this.#openDatabase();
     const demo = await this.#prepareDatabase(database);
     this.#proceed();
+    const queue = this.#lookForQueue();
     await this.#startService(database);
     this.#proceed();
+    (await queue)();
     setInterval(() => rotateLogs(`${clone.home}/logs`), ROTATE_MS).unref();
     const url = this.#service?.url ?? '';
     const data = database.server && this.#secrets && foldersOf(clone, this.#secrets.serverFolder);
@@ -153,6 +156,22 @@ export class Starter {
       () => Promise.race([service.start(), stop.requested.then(() => this.#proceed())]),
       (_, seconds) => `${APPS.join(', ')} ready in ${seconds} s`,
     );
+  }
+
+  /** Nothing waits for the queue; but whoever mistyped its address should not learn it from a log. @returns what says it */
+  async #lookForQueue(): Promise<() => void> {
+    const { settings, terminal } = this.#options;
+    const { redis } = settings;
+    if (!redis) return () => undefined;
+    const why = await whySilent(redis);
+    if (why === undefined) return () => terminal.done(`Redis ${redis.where} as REDIS_URL says`);
+    return () => {
+      terminal.warn(`Redis ${redis.where}, as REDIS_URL says, does not answer: ${why}`);
+      terminal.say(
+        '  Curfew runs without it: work begins up to a quarter of a second later. It is used as soon as it answers.',
+      );
+      terminal.say('  Is it the right address? Mend REDIS_URL and start again; without it the queue is in PostgreSQL.');
+    };
   }
 
   /** Who uses the database first, the database last. */

@@ -26,7 +26,7 @@ const NAMES = ['api', 'worker', 'timekeeper'] as const;
 
 // What the starter knows of a process, and nothing else: says when it is ready, ends on SIGTERM and with its channel.
 const PROCESS = `
-import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { basename, dirname } from 'node:path';
@@ -41,7 +41,7 @@ const end = async (why) => {
 };
 writeFileSync('environment-' + name + '.json', JSON.stringify(process.env));
 if (existsSync('broken-' + name)) { noted('broken');  console.error('broken on purpose'); process.exit(7); }
-const server = createServer((_, reply) => reply.end('ok'));
+const server = createServer((_, reply) => reply.end(existsSync('readyz-' + name) ? readFileSync('readyz-' + name) : 'ok'));
 server.on('error', (error) => { console.error(error.message); process.exit(1); });
 while (existsSync('held-' + name)) await new Promise((resolve) => setTimeout(resolve, 10));
 server.listen(Number(process.env.PORT), process.env.HOST, () => {
