@@ -445,6 +445,53 @@ describe('targets add', () => {
     expect(desk.service.asked).toEqual([]);
   });
 
+  describe('checks what it has added', () => {
+    const CHECKS = 'POST /v1/targets/*/checks';
+    const add = async (...more: string[]) => {
+      const { writeFileSync } = await import('node:fs');
+      const file = `${desk.folder}/orders-db.yaml`;
+      writeFileSync(file, yaml);
+      desk.service
+        .on('POST /v1/targets', { status: 201, body: aTarget() })
+        .on('PUT /v1/targets/*', { body: aTarget() });
+      return desk.run(['targets', 'add', '-f', file, ...more], { input: 'hunter2\n' });
+    };
+
+    it('and says at once what is wrong with it, on standard error, with 0: it is added', async () => {
+      const remedy = 'Accept it: `curfew targets add -f <file> --replace --accept-createrole-on-15`.';
+      const findings = [
+        { kind: 'wrong', message: 'on PostgreSQL 15 an account with CREATEROLE can do anything', remedy },
+      ];
+      desk.service.on(CHECKS, { body: { ok: false, version: '15.10', findings } });
+      const { code, stdout, stderr } = await add();
+      expect([code, stdout]).toEqual([0, '✓ orders-db is added.\n']);
+      for (const words of [
+        'orders-db is not right yet',
+        'on PostgreSQL 15',
+        '--accept-createrole-on-15',
+        'curfew targets check orders-db',
+      ])
+        expect(stderr).toContain(words);
+      const changed = await add('--replace', '--json');
+      expect([changed.code, JSON.parse(changed.stdout)]).toEqual([0, aTarget()]);
+      expect(changed.stderr).toContain('on PostgreSQL 15');
+    });
+
+    it('and says that it is right', async () => {
+      desk.service.on(CHECKS, { body: { ok: true, version: '18.4', findings: [] } });
+      const { code, stderr } = await add();
+      expect(code).toBe(0);
+      expect(stderr).toContain('orders-db is right (18.4)');
+    });
+
+    it('and says that nobody knows yet, when the service cannot tell', async () => {
+      desk.service.on(CHECKS, problem(500, 'internal', 'something went wrong'));
+      const { code, stdout, stderr } = await add();
+      expect([code, stdout]).toEqual([0, '✓ orders-db is added.\n']);
+      expect(stderr).toContain('It could not be checked now (something went wrong): curfew targets check orders-db');
+    });
+  });
+
   it('ends with 9 when a check found something, and prints the SQL that mends it apart from words', async () => {
     const findings = [
       { kind: 'notice', message: 'TLS is switched off', remedy: 'tls: { mode: verify-full }' },

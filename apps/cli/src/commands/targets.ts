@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { Secret } from '@app/kernel';
+import { AppError, Secret } from '@app/kernel';
 import type { Act } from '../act';
 import type { Context } from '../context';
 import { EXIT } from '../exit-codes';
 import { UsageError } from '../failure';
 import type { Page, CheckReport, Target } from '../service/shapes';
+import type { Paint } from '../terminal/paint';
 import { progress } from '../terminal/progress';
 import { askHidden, readAll } from '../terminal/prompt';
 import { pairs, table, type Cell } from '../terminal/table';
@@ -112,14 +113,17 @@ async function show({ api, terminal }: Context, _: object, name: string): Promis
 
 const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
-async function check({ api, asTyped, terminal }: Context, _: object, name: string): Promise<number> {
-  const path = `/v1/targets/${parseName(name)}/checks`;
-  const report = await progress(terminal, `checking ${name}`, () => api.post<CheckReport>(path));
-  terminal.show(report, () => checkWords(terminal, name, report).map(asTyped));
+async function check(context: Context, _: object, name: string): Promise<number> {
+  const { asTyped, terminal } = context;
+  const report = await checked(context, parseName(name));
+  terminal.show(report, () => checkWords(terminal.paint, name, report).map(asTyped));
   return report.ok ? EXIT.ok : EXIT.found;
 }
 
-function checkWords({ paint }: Context['terminal'], name: string, { ok, version, findings }: CheckReport): string[] {
+const checked = ({ api, terminal }: Context, name: string): Promise<CheckReport> =>
+  progress(terminal, `checking ${name}`, () => api.post<CheckReport>(`/v1/targets/${name}/checks`));
+
+function checkWords(paint: Paint, name: string, { ok, version, findings }: CheckReport): string[] {
   const colours = { missing: 'red', excess: 'red', wrong: 'red', notice: 'yellow' } as const;
   const statements = script(findings);
   const remedies = findings.flatMap(({ remedy }) => (remedy === undefined ? [] : visibleLines(remedy)));
@@ -161,8 +165,23 @@ async function add(context: Context, options: AddOptions): Promise<void> {
       : await api.post<Target>('/v1/targets', body);
   terminal.show(target, () => [
     `${terminal.paint('green', '✓')} ${name} is ${options.replace === true ? 'changed' : 'added'}.`,
-    `  ${terminal.paint('dim', context.suggest(`targets check ${name}`))}`,
   ]);
+  await sayWhetherRight(context, name);
+}
+
+/** Said at once, and no condition: what does not answer now, or is not right yet, may be added. */
+async function sayWhetherRight(context: Context, name: string): Promise<void> {
+  const { asTyped, terminal } = context;
+  const again = context.suggest(`targets check ${name}`);
+  try {
+    const report = await checked(context, name);
+    terminal.note(...checkWords(terminal.notePaint, name, report).map(asTyped));
+    if (!report.ok) terminal.note('', `  ${terminal.notePaint('dim', again)}`);
+  } catch (error) {
+    const why = error instanceof AppError ? error.message : 'interrupted';
+    terminal.note(`It could not be checked now (${visible(why)}): ${again}`);
+    if (!(error instanceof AppError)) throw error;
+  }
 }
 
 async function targetFile(
