@@ -6,8 +6,9 @@ import type { PostgresConnection } from './postgres.schemas';
 import type { Session } from './session';
 import { GRANT_ROLE } from './check-memberships';
 import { rightsFindings } from './check-rights';
-import { majorOf, refusalOf, SAFE_CREATEROLE, WHY_NOT_15 } from './versions';
+import { ACCEPTABLE, majorOf, refusalOf, SAFE_CREATEROLE, WHY_NOT_15 } from './versions';
 
+const ACCEPT = 'upgrade it, or accept that: `curfew targets add -f <file> --replace --accept-createrole-on-15`';
 const CLOCK_TOLERANCE_MS = 5_000;
 
 export async function readServer(session: Session, { connection, budget }: Account): Promise<Server> {
@@ -47,7 +48,7 @@ export async function accountFindings(checkup: Checkup): Promise<CheckFinding[]>
 function versionFindings({ major }: Server, connection: PostgresConnection): CheckFinding[] {
   const refusal = refusalOf(major, connection);
   if (refusal !== undefined)
-    return [{ kind: 'wrong', message: refusal, remedy: 'upgrade, or accept it: --accept-createrole-on-15' }];
+    return [{ kind: 'wrong', message: refusal, remedy: major < ACCEPTABLE ? 'upgrade it' : ACCEPT }];
   return major < SAFE_CREATEROLE ? [{ kind: 'notice', message: `accepted in the target's file: ${WHY_NOT_15}` }] : [];
 }
 

@@ -296,7 +296,11 @@ describeOnPostgres15('check', (binaries) => {
     expect(acceptCreateroleOn15).toBe(true);
     const access = { ...target.access, connection };
     expect(worse(await provider.check(access, [target.read]))).toEqual([
-      expect.objectContaining({ kind: 'wrong', message: expect.stringContaining('pg_execute_server_program') }),
+      expect.objectContaining({
+        kind: 'wrong',
+        message: expect.stringContaining('pg_execute_server_program'),
+        remedy: expect.stringContaining('`curfew targets add -f <file> --replace --accept-createrole-on-15`'),
+      }),
     ]);
     await expect(provider.issue(access, anOrder(target.read))).rejects.toMatchObject({
       code: 'target.version_not_accepted',

@@ -2,7 +2,8 @@ import type { PostgresConnection } from './postgres.schemas';
 
 /** From here on an account with CREATEROLE rules over the roles that were given to it, and over no others. */
 export const SAFE_CREATEROLE = 16;
-const OLDEST = 15;
+/** From here on, when somebody accepts what that means. */
+export const ACCEPTABLE = 15;
 
 export const WHY_NOT_15 =
   'on PostgreSQL 15 an account with CREATEROLE can make itself anything but a superuser by name: it may grant itself ' +
@@ -14,6 +15,6 @@ export const majorOf = (versionNumber: number): number => Math.floor(versionNumb
 /** Why grants are not made on such a server, or `undefined` where they are. */
 export function refusalOf(major: number, connection: PostgresConnection): string | undefined {
   if (major >= SAFE_CREATEROLE) return undefined;
-  if (major < OLDEST) return `PostgreSQL ${major} is too old: 16 or later is needed`;
+  if (major < ACCEPTABLE) return `PostgreSQL ${major} is too old: 16 or later is needed`;
   return connection.acceptCreateroleOn15 ? undefined : WHY_NOT_15;
 }
