@@ -192,6 +192,12 @@ describe('each route', () => {
     }
   });
 
+  it('refuses a body that is deeper than any of ours, and says so', async () => {
+    const body = `{"file":${'['.repeat(40)}${']'.repeat(40)},"password":"x"}`;
+    const got = await api.send({ ...at('POST /v1/targets'), headers: { ...as('root'), ...JSON_TYPE }, body });
+    expect([got.status, got.text]).toEqual([400, expect.stringContaining('no more than 32 levels')]);
+  });
+
   describe('answers no 500 to', () => {
     const deep = (depth: number, left: string, right: string) => left.repeat(depth) + '1' + right.repeat(depth);
     const NASTY: Readonly<Record<string, { body: string | Buffer; headers?: Record<string, string> }>> = {

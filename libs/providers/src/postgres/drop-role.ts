@@ -10,20 +10,25 @@ class SessionsLeft extends Error {}
 /**
  * Drops the role when nothing depends on it any more.
  *
- * @param left what could not be tidied
+ * @param powers the memberships that could not be revoked: they go with the role
+ * @param objects what could not be tidied
  * @returns what keeps the role; `sessions` when one of its sessions turned up in the very moment
  */
-export async function dropRole(ending: Ending, left: readonly Leftover[]): Promise<Leftover[] | 'sessions'> {
+export async function dropRole(
+  ending: Ending,
+  { powers, objects }: { powers: readonly Leftover[]; objects: readonly Leftover[] },
+): Promise<Leftover[] | 'sessions'> {
   const { session, role, steps } = ending;
   const prepared = await preparedTransactions(ending);
-  if (prepared.length > 0) return [...left, ...prepared];
+  // The server would refuse, and write a line into its log for each object.
+  if (prepared.length > 0 || objects.length > 0) return [...powers, ...objects, ...prepared];
   try {
     await session.transaction(() => drop(ending));
     steps.push(`dropped the role ${escapeIdentifier(role.name)}`);
     return [];
   } catch (error) {
     if (error instanceof SessionsLeft) return 'sessions';
-    if (left.length > 0 && sqlState(error) !== undefined) return [...left];
+    if (powers.length > 0 && sqlState(error) !== undefined) return [...powers];
     const why = whyKept(error);
     if (why === undefined) throw error;
     return [{ what: `role ${escapeIdentifier(role.name)}`, why }];

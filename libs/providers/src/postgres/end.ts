@@ -80,7 +80,7 @@ async function endRole(ending: Ending): Promise<Leftover[]> {
     await endHiddenSessions(ending);
     const objects = await tidyObjects(ending);
     failpoint('postgres.objects_tidied');
-    const outcome = await dropRole(ending, [...powers, ...objects]);
+    const outcome = await dropRole(ending, { powers, objects });
     failpoint('postgres.role_dropped');
     if (outcome !== 'sessions') return outcome;
   }

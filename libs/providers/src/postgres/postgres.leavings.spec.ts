@@ -162,6 +162,90 @@ describeOnPostgres('strangers and what holders left', (binaries) => {
     },
   );
 
+  it.each([
+    ['a trigger', 'ON DELETE CASCADE', 'CREATE TRIGGER g AFTER DELETE ON refers EXECUTE FUNCTION f()'],
+    [
+      'a check',
+      'ON UPDATE CASCADE',
+      `ALTER TABLE refers ADD CHECK (query_to_xml('SELECT 1', true, false, '') IS NOT NULL)`,
+    ],
+    ['a default', 'ON DELETE SET DEFAULT', 'ALTER TABLE refers ALTER id SET DEFAULT length(pg_backend_pid()::text)'],
+  ])('proves no end while a foreign key to a table of others runs %s', async (_, action, statement) => {
+    const stage = await Stage.on(server);
+    await stage.target.sql(`GRANT REFERENCES ON orders TO ${quoted(stage.target.maker)}`);
+    const begun = await stage.begin();
+    await make(
+      begun,
+      `CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`,
+      `CREATE TABLE refers (id int REFERENCES orders ${action})`,
+      statement,
+    );
+    const [left] = (await stage.end(begun.grant)).leftovers;
+    expect(left?.what).toMatch(/^constraint refers_id_fkey on table public\.refers has the server run what hangs/);
+    expect(await stage.verdict(begun.grant)).toBe('alive');
+    await stage.target.sql('ALTER TABLE refers DROP CONSTRAINT refers_id_fkey');
+    await stage.end(begun.grant);
+    expect(await stage.verdict(begun.grant)).toBe('ended');
+    await leave(begun.session);
+  });
+
+  it('takes away, too, what was given of a column by whom the right to give it was taken from', async () => {
+    const stage = await Stage.on(server);
+    const stranger = await stage.aStranger();
+    const [anna, carl] = [await stage.begin(), await stage.begin()];
+    await make(
+      anna,
+      'CREATE TABLE copied AS SELECT * FROM orders',
+      `GRANT ALL ON copied TO ${carl.role} WITH GRANT OPTION`,
+    );
+    await make(carl, 'BEGIN', `GRANT SELECT (customer), UPDATE (customer) ON copied TO ${stranger.name}`);
+    const revoking = anna.session.query(`REVOKE ALL ON copied FROM ${carl.role} CASCADE`);
+    if (stage.target.major < 18) await revoking; // from 18 on one waits for the other
+    await carl.session.query('COMMIT');
+    await revoking;
+    const reads = () => stranger.ask('SELECT count(customer)::int FROM copied');
+    expect(await reads()).toEqual([10]);
+    await stage.end(anna.grant);
+    await expect(reads()).rejects.toThrow(REFUSED);
+    expect([await stage.verdict(anna.grant), await stage.roleExists(anna.grant)]).toEqual(['ended', false]);
+    await stage.end(carl.grant);
+    await leave(anna.session, carl.session);
+  });
+
+  it('takes away more than it can name at once', async () => {
+    const stage = await Stage.on(server);
+    const stranger = await stage.aStranger();
+    const begun = await stage.begin();
+    await make(
+      begun,
+      `DO $$ BEGIN FOR n IN 1..11000 LOOP EXECUTE format('CREATE FUNCTION many_%s() RETURNS int LANGUAGE sql RETURN 1', n); END LOOP; END $$`,
+    );
+    const { leftovers } = await stage.end(begun.grant);
+    expect(leftovers.at(-1)?.what).toContain('more');
+    expect(await served(stage, begun)).toEqual({ verdict: 'ended', served: 'nothing' });
+    for (const n of [1, 11_000]) await expect(stranger.ask(`SELECT many_${n}()`)).rejects.toThrow(REFUSED);
+    await leave(begun.session);
+  });
+
+  it('is over for two holders who hung functions on each other’s tables', async () => {
+    const stage = await Stage.on(server);
+    const both = [await stage.begin(), await stage.begin()] as const;
+    for (const [n, begun] of both.entries())
+      await make(
+        begun,
+        `CREATE TABLE of_${n} (id int)`,
+        `GRANT TRIGGER ON of_${n} TO ${both[1 - n]!.role}`,
+        `CREATE FUNCTION by_${n}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`,
+      );
+    for (const [n, begun] of both.entries())
+      await make(begun, `CREATE TRIGGER t AFTER INSERT ON of_${1 - n} EXECUTE FUNCTION by_${n}()`);
+    await stage.end(both[0].grant);
+    expect(await stage.verdict(both[0].grant)).toBe('alive');
+    await stage.end(both[1].grant);
+    for (const { grant } of both) expect(await stage.verdict(grant)).toBe('ended');
+    await leave(both[0].session, both[1].session);
+  });
+
   it('gives nothing away of what it could not name, says why, and proves no end', async () => {
     const stage = await Stage.on(server);
     const { maker, objectsOwner } = stage.target;
@@ -172,10 +256,10 @@ describeOnPostgres('strangers and what holders left', (binaries) => {
       `GRANT CREATE ON SCHEMA closed TO ${quoted(objectsOwner)}`,
     );
     const begun = await stage.begin();
-    await make(begun, `SET search_path = closed`, 'CREATE VIEW v AS SELECT 1', 'GRANT SELECT ON v TO PUBLIC');
+    await make(begun, `SET search_path = closed`, 'CREATE TABLE v AS SELECT 1', 'GRANT SELECT ON v TO PUBLIC');
     const { leftovers } = await stage.end(begun.grant);
     expect(leftovers).toEqual([
-      { what: expect.stringMatching(/^everybody may use view closed\.v/), why: expect.stringContaining('42501') },
+      { what: expect.stringMatching(/^everybody may use table closed\.v/), why: expect.stringContaining('42501') },
     ]);
     const given = `SELECT relowner = '${quoted(objectsOwner)}'::regrole AS given FROM pg_class WHERE oid = 'closed.v'::regclass`;
     expect(await stage.target.sql(given)).toEqual([{ given: false }]);

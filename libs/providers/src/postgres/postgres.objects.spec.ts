@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { objectName } from '@app/providers';
 import { describeOnPostgres } from '../../../../test/support/postgres-versions';
 import { leave, Stage } from '../../../../test/support/postgres-stage';
 import { TargetServer } from '../../../../test/support/target-server';
@@ -41,7 +42,9 @@ describeOnPostgres('what a holder leaves behind', (binaries) => {
     const { leftovers } = await stage.end(order.grant);
     expect(leftovers).toContainEqual({
       what: `table public.${made}_table in database ${quoted(target.database)}`,
-      why: expect.stringContaining(`function public.${made}_count()`),
+      why: expect.stringContaining(
+        `function public.${made}_count(), function public.${made}_write(), materialized view`,
+      ),
     });
 
     const refused = /permission denied/;
@@ -54,11 +57,15 @@ describeOnPostgres('what a holder leaves behind', (binaries) => {
       { text: 'a large object' },
     ]);
     expect(await stage.verdict(order.grant, credential)).toBe('ended');
-    // Somebody has looked through the functions.
-    await target.sql(...['count', 'write'].map((name) => `ALTER FUNCTION ${made}_${name} OWNER TO CURRENT_USER`));
+    // Somebody has looked through what is no plain data.
+    await target.sql(
+      ...['count', 'write'].map((name) => `ALTER FUNCTION ${made}_${name} OWNER TO CURRENT_USER`),
+      `ALTER VIEW ${made}_view OWNER TO CURRENT_USER`,
+      `ALTER MATERIALIZED VIEW ${made}_copy OWNER TO CURRENT_USER`,
+    );
     expect((await stage.end(order.grant)).leftovers).toEqual([]);
     const owners = await target.sql(
-      `SELECT DISTINCT pg_get_userbyid(relowner) AS owner FROM pg_class WHERE relname LIKE '${made}%'`,
+      `SELECT DISTINCT pg_get_userbyid(relowner) AS owner FROM pg_class WHERE relname LIKE '${made}%' AND relkind IN ('r', 'S')`,
     );
     expect(owners).toEqual([{ owner: target.objectsOwner }]);
     expect([await stage.countOf(`${made}_table`), await stage.roleExists(order.grant)]).toEqual([2, false]);
@@ -111,6 +118,7 @@ describeOnPostgres('what a holder leaves behind', (binaries) => {
     await client.end();
 
     await target.sql(`GRANT CONNECT ON DATABASE ${closed} TO ${quoted(target.admin)}`);
+    await server.sql(closed, 'DROP VIEW serves');
     expect((await stage.end(order.grant)).leftovers).toEqual([]);
     expect(await stage.roleExists(order.grant)).toBe(false);
     expect(await server.sql(closed, 'SELECT id FROM left_behind')).toEqual([{ id: 7 }]);
@@ -135,6 +143,20 @@ describeOnPostgres('what a holder leaves behind', (binaries) => {
     expect((await stage.end(order.grant)).leftovers).toEqual([]);
     expect([await stage.countOf(table), await stage.roleExists(order.grant)]).toEqual([1, false]);
     await leave(session);
+  });
+
+  it('gives nothing away where it is so much that the server would have no room for the locks', async () => {
+    const { order, session } = await stage.begin();
+    await session.query(`DO $$ BEGIN FOR n IN 1..501 LOOP PERFORM lo_create(0); END LOOP; END $$`);
+    const { leftovers } = await stage.end(order.grant);
+    expect(leftovers[0]?.why).toContain('501 things at once');
+    expect(await stage.verdict(order.grant)).toBe('ended');
+    await session.end().catch(() => undefined);
+    await target.sql(
+      `SELECT lo_unlink(max(m.oid)) FROM pg_largeobject_metadata m JOIN pg_roles r ON r.oid = lomowner WHERE rolname = '${objectName(order.grant)}'`,
+    );
+    expect((await stage.end(order.grant)).leftovers).toEqual([]);
+    expect(await stage.roleExists(order.grant)).toBe(false);
   });
 
   it('waits for nobody who holds a lock on what is to be given away', async () => {

@@ -1,10 +1,24 @@
+import { revocations, rightsOfOthers } from './rights-of-others';
 import type { Session } from './session';
 
 /** A lock that somebody holds is not waited for longer, and one round of revoking takes no longer. */
 const LOCK_MS = 100;
 const ROUND_SECONDS = 5;
+/** So many at once are named and revoked. There may be hundreds of thousands: naming them all would take all the time there is. */
+const ROUND_RIGHTS = 10_000;
+const NAMED = 100;
 /** Another ender at the same things is through by then. */
 const ROUNDS_WITHOUT_PROGRESS = 3;
+
+/** The owner `o` of the other table is a grant that is over. */
+const TOMBSTONE = `(starts_with(o.rolname, 'curfew-') AND NOT o.rolcanlogin)`;
+
+/** Something is computed when a row of the table `mine` is changed: a default, a check, an expression, a condition. */
+const COMPUTES = `(
+  EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = mine.oid)
+  OR EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = mine.oid AND c.contype = 'c')
+  OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = mine.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
+  OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid AND t.typtype = 'd' WHERE a.attrelid = mine.oid))`;
 
 /** What others can do with things of a role in one database. */
 export interface Usable {
@@ -41,9 +55,13 @@ export async function stripRights(session: Session, owner: number): Promise<Unst
   return { usable: await usableByOthers(session, owner), code: code ?? undefined };
 }
 
-/** @returns what others can do with things of the role in the session's database, each said once */
+/** @returns what others can do with things of the role in the session's database, each said once, and no more than a hundred of them */
 export function usableByOthers(session: Session, owner: number): Promise<Usable[]> {
-  return session.query<Usable>(`${rightsOfOthers('$1')} UNION ALL ${REACHED} ORDER BY what`, [owner]);
+  return session.query<Usable>(
+    `SELECT DISTINCT what, sql FROM (${revocations('$1', `${rightsOfOthers('$1')} LIMIT ${NAMED}`)} UNION ALL ${REACHED}) AS usable
+      ORDER BY what LIMIT ${NAMED}`,
+    [owner],
+  );
 }
 
 async function countRights(session: Session, owner: number): Promise<number> {
@@ -61,12 +79,11 @@ const round = (owner: number): string => `
   BEGIN
     PERFORM set_config('lock_timeout', '${LOCK_MS}ms', true), set_config('curfew.unstripped', '', false);
     FOR statement IN
-      SELECT sql FROM (
-        SELECT 0, format('GRANT ALL ON SCHEMA %I TO %I', nspname, pg_get_userbyid(nspowner)) FROM pg_namespace
-         WHERE nspowner = ${owner} AND 2 > (
-                 SELECT count(*) FROM aclexplode(coalesce(nspacl, acldefault('n', nspowner))) WHERE grantee = ${owner})
-        UNION ALL SELECT 1, sql FROM (${rightsOfOthers(String(owner))}) AS rights
-      ) AS statements (step, sql) ORDER BY step, random()
+      SELECT format('GRANT ALL ON SCHEMA %I TO %I', nspname, pg_get_userbyid(nspowner)) FROM pg_namespace
+       WHERE nspowner = ${owner} AND 2 > (
+               SELECT count(*) FROM aclexplode(coalesce(nspacl, acldefault('n', nspowner))) WHERE grantee = ${owner})
+      UNION ALL
+      SELECT sql FROM (${revocations(String(owner), `SELECT * FROM (${rightsOfOthers(String(owner))}) AS every ORDER BY random() LIMIT ${ROUND_RIGHTS}`)}) AS named
     LOOP
       BEGIN
         EXECUTE statement;
@@ -78,61 +95,22 @@ const round = (owner: number): string => `
   END
   $do$`;
 
-/**
- * The query for all rights of others on what a role owns in a database: `what`, and the `sql` that revokes it. Whoever was
- * given one by others had it in the end from the owner: CASCADE.
- *
- * Databases and tablespaces are left out: to enter one is to use nothing of what the role made. The types of tables and
- * arrays have no rights of their own.
- *
- * @param owner an expression for its OID
- */
-export const rightsOfOthers = (owner: string): string => `
-  SELECT DISTINCT format('%s may use %s', replace(w.whom, 'PUBLIC', 'everybody'), pg_describe_object(o.class, o.id, 0)) AS what,
-         format('REVOKE ALL ON %s %s FROM %s CASCADE', o.word, o.name, w.whom) AS sql
-    FROM (
-      SELECT 'pg_class'::regclass::oid AS class, c.oid AS id, k.word, i.identity AS name, a.acl
-        FROM pg_class c, LATERAL pg_identify_object('pg_class'::regclass, c.oid, 0) i,
-             LATERAL (SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END) k (word),
-             LATERAL (SELECT coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))
-                      UNION ALL
-                      SELECT attacl FROM pg_attribute WHERE attrelid = c.oid AND attacl IS NOT NULL) a (acl)
-       WHERE c.relowner = ${owner} AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-      UNION ALL
-      -- A procedure is found by its modes too, or it may be taken for another one of the same name.
-      SELECT 'pg_proc'::regclass, p.oid, CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END,
-             CASE p.prokind WHEN 'p' THEN format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid))
-                            ELSE (pg_identify_object('pg_proc'::regclass, p.oid, 0)).identity END,
-             coalesce(p.proacl, acldefault('f', p.proowner))
-        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.proowner = ${owner}
-      UNION ALL
-      SELECT 'pg_namespace'::regclass, oid, 'SCHEMA', quote_ident(nspname), coalesce(nspacl, acldefault('n', nspowner))
-        FROM pg_namespace WHERE nspowner = ${owner}
-      UNION ALL
-      SELECT 'pg_type'::regclass, t.oid, 'TYPE', (pg_identify_object('pg_type'::regclass, t.oid, 0)).identity,
-             coalesce(t.typacl, acldefault('T', t.typowner))
-        FROM pg_type t
-       WHERE t.typowner = ${owner} AND t.typtype <> 'm' AND t.typsubscript <> 'array_subscript_handler'::regproc
-         AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind <> 'c')
-      UNION ALL
-      SELECT 'pg_largeobject'::regclass, oid, 'LARGE OBJECT', oid::text, coalesce(lomacl, acldefault('L', lomowner))
-        FROM pg_largeobject_metadata WHERE lomowner = ${owner}
-      UNION ALL
-      SELECT 'pg_language'::regclass, oid, 'LANGUAGE', quote_ident(lanname), coalesce(lanacl, acldefault('l', lanowner))
-        FROM pg_language WHERE lanowner = ${owner}
-      UNION ALL
-      SELECT 'pg_foreign_data_wrapper'::regclass, oid, 'FOREIGN DATA WRAPPER', quote_ident(fdwname), coalesce(fdwacl, acldefault('F', fdwowner))
-        FROM pg_foreign_data_wrapper WHERE fdwowner = ${owner}
-      UNION ALL
-      SELECT 'pg_foreign_server'::regclass, oid, 'FOREIGN SERVER', quote_ident(srvname), coalesce(srvacl, acldefault('S', srvowner))
-        FROM pg_foreign_server WHERE srvowner = ${owner}
-    ) AS o, LATERAL aclexplode(o.acl) a,
-    LATERAL (SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END) w (whom)
-   WHERE a.grantee <> ${owner}`;
-
-// What no right stands before: whether a function may be executed is not asked when a trigger fires. It runs with the rights
-// of whoever writes there.
+// What no right stands before. Whether a function may be executed is not asked when a trigger fires, and it runs with the
+// rights of whoever writes there. A foreign key changes rows when others change theirs, and with them goes what hangs on
+// them; it looks for casts when it is checked. What hangs on a table of another grant that is over is nobody's to fire.
 const REACHED = `
   SELECT format('%s runs a function of the role', pg_describe_object('pg_trigger'::regclass, t.oid, 0)), NULL
-    FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
-   WHERE p.proowner = $1 AND c.relowner <> $1`;
+    FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_roles o ON o.oid = c.relowner
+   WHERE p.proowner = $1 AND c.relowner <> $1 AND NOT ${TOMBSTONE}
+  UNION ALL
+  SELECT format('%s has the server run what hangs on a table of the role when %s changes',
+                pg_describe_object('pg_constraint'::regclass, k.oid, 0), k.confrelid::regclass), NULL
+    FROM pg_constraint k JOIN pg_class mine ON mine.oid = k.conrelid JOIN pg_class other ON other.oid = k.confrelid
+         JOIN pg_roles o ON o.oid = other.relowner
+   WHERE k.contype = 'f' AND mine.relowner = $1 AND other.relowner <> $1 AND NOT ${TOMBSTONE} AND (
+         (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd')) AND (mine.relhasrules OR EXISTS (
+           SELECT FROM pg_trigger t WHERE t.tgrelid = mine.oid AND NOT t.tgisinternal))
+         OR (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('n', 'd')) AND ${COMPUTES}
+         OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+                     WHERE (a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) OR a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey))
+                       AND t.typowner = $1))`;

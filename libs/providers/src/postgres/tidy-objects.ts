@@ -2,23 +2,31 @@ import { escapeIdentifier } from 'pg';
 import { failpoint } from '@app/kernel';
 import type { Leftover } from '../provider';
 import { connectionNames } from './account';
-import { codeAmong, thingsOf, type Things } from './code';
+import { notPlain, thingsOf, type Things } from './plain';
 import type { Ending } from './ending';
 import { ConnectionFailed, SQLSTATE, sqlState } from './postgres.errors';
 import type { Session } from './session';
 import { stripRights, type Usable } from './strip-rights';
 
 const NAMED = 20;
-const NAMED_CODE = 3;
+const NAMED_REST = 3;
+/** The server holds a lock or more for each thing that is given away, and has no room for many thousands, or for those of others beside them. */
+const MOST_AT_ONCE = 500;
 
 // Memberships handed on are dependents too; they are revoked, and named, as memberships.
 const DEPENDENTS = `
   FROM pg_shdepend d
  WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = $1 AND d.classid <> 'pg_auth_members'::regclass`;
 
-/** Given away, it would have power over what all holders left. */
-class HoldsCode extends Error {
+/** Given away, it would be computed with power over what all holders left. */
+class NotPlain extends Error {
   constructor(readonly names: readonly string[]) {
+    super();
+  }
+}
+
+class TooMany extends Error {
+  constructor(readonly count: number) {
     super();
   }
 }
@@ -76,13 +84,14 @@ function tidyDatabase(ending: Ending, database: string): Promise<Leftover[]> {
  */
 async function giveAway({ account, role }: Ending, session: Session): Promise<number> {
   const owned = await countOwned(session, role.oid);
+  if (owned > MOST_AT_ONCE) throw new TooMany(owned);
   if (owned > 0) {
     const things = await thingsOf(session, role.oid);
-    await refuseCode(session, things);
+    await assertPlain(session, things);
     const to = escapeIdentifier(account.connection.objectsOwner);
     await session.query(`REASSIGN OWNED BY ${escapeIdentifier(role.name)} TO ${to}`);
     // Somebody may have hung a trigger on a table in the meantime. By now they wait for us.
-    await refuseCode(session, things);
+    await assertPlain(session, things);
     const kept = await countOwned(session, role.oid);
     if (kept > 0) return owned - kept;
     failpoint('postgres.objects_given_away');
@@ -91,9 +100,9 @@ async function giveAway({ account, role }: Ending, session: Session): Promise<nu
   return owned;
 }
 
-async function refuseCode(session: Session, things: Things): Promise<void> {
-  const names = await codeAmong(session, things);
-  if (names.length > 0) throw new HoldsCode(names);
+async function assertPlain(session: Session, things: Things): Promise<void> {
+  const names = await notPlain(session, things);
+  if (names.length > 0) throw new NotPlain(names);
 }
 
 /** Objects of this database and of the server that hold something. Default privileges and user mappings hold nothing. */
@@ -146,11 +155,13 @@ const stillUsable = (
 });
 
 function whyLeft(failure: unknown): string {
-  if (failure instanceof HoldsCode) {
-    const more = failure.names.length > NAMED_CODE ? ', …' : '';
-    const names = failure.names.slice(0, NAMED_CODE).join(', ');
-    return `not given away: code would have power over what all holders left (${names}${more}); look through it, and give it an owner or drop it`;
+  if (failure instanceof NotPlain) {
+    const more = failure.names.length > NAMED_REST ? ', …' : '';
+    const names = failure.names.slice(0, NAMED_REST).join(', ');
+    return `not given away: what is no plain data would be computed with power over what all holders left (${names}${more}); look through it, and give it an owner or drop it`;
   }
+  if (failure instanceof TooMany)
+    return `not given away: ${failure.count} things at once would fill the server's table of locks; give them an owner in parts, or drop them`;
   const code = sqlState(failure);
   if (code === undefined) return 'given by somebody else: our account may not revoke it';
   if (code === SQLSTATE.lockNotAvailable) return 'somebody holds a lock on it (55P03)';
