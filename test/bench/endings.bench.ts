@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '../../scripts/waiting';
-import { milliseconds, report, rounds, say, spread, words } from './figures';
+import { milliseconds, report, rounds, ROUNDS, say, spread, words } from './figures';
 import { SIZES } from './goals';
 import { Population, type Mortal } from './population';
 import { BACKENDS, BenchStage } from './stage';
@@ -62,6 +62,7 @@ describe.each(BACKENDS)('endings, with the queue on %s', (backend) => {
       await proven(grants, 300_000);
       return decided(grants);
     });
+    expect(late.length).toBe(ROUNDS);
     const numbers = spread(late.flat());
     report('decisionSpread', { with: queue, measured: words(numbers), numbers: { ...numbers } });
   });
@@ -72,6 +73,7 @@ describe.each(BACKENDS)('endings, with the queue on %s', (backend) => {
       await proven(grants, 300_000);
       return decided(grants);
     });
+    expect(late.length).toBe(ROUNDS);
     const numbers = spread(late.flat());
     report('decisionInstant', { with: queue, measured: words(numbers), numbers: { ...numbers } });
   });
@@ -89,6 +91,7 @@ describe.each(BACKENDS)('endings, with the queue on %s', (backend) => {
       await proven(grants, 300_000);
       return watch.end();
     });
+    expect(seen.length).toBe(ROUNDS);
     const [shut, closed, cut] = (['shut', 'closed', 'cut'] as const).map((what) =>
       spread(seen.flatMap((round) => round[what])),
     );
@@ -109,6 +112,7 @@ describe.each(BACKENDS)('endings, with the queue on %s', (backend) => {
       const { shut, closed, cut } = await watch.end();
       return { shut: spread([...shut, ...cut]).max, closed: spread(closed).max, proven: spread(ends).max };
     });
+    expect(seen.length).toBe(ROUNDS);
     const [shut, closed, ended] = (['shut', 'closed', 'proven'] as const).map((what) =>
       spread(seen.map((round) => round[what])),
     );

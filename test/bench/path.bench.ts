@@ -9,7 +9,7 @@ import { scramVerifier } from '@app/platform';
 import { DEMO_ADMIN } from '../../scripts/demo-target';
 import { ticks, waitFor } from '../../scripts/waiting';
 import { Asker, FREE_POLICY } from './asker';
-import { rated, report, rounds, say, spread, words } from './figures';
+import { rated, report, rounds, ROUNDS, say, spread, words } from './figures';
 import { SIZES } from './goals';
 import { Population } from './population';
 import { BACKENDS, BenchStage } from './stage';
@@ -64,6 +64,7 @@ describe.each(BACKENDS)('the path, with the queue on %s', (backend) => {
       await end(ids);
       return times;
     });
+    expect(took.length).toBe(ROUNDS);
     const numbers = spread(took.flat());
     report('inHand', { with: queue, measured: words(numbers), numbers: { ...numbers } });
   });
@@ -81,6 +82,7 @@ describe.each(BACKENDS)('the path, with the queue on %s', (backend) => {
       await end(ids);
       return { floor, member, rate };
     });
+    expect(seen.length).toBe(ROUNDS);
     const of = (what: 'floor' | 'member' | 'rate') => seen.map((round) => round[what]);
     const { measured, floor, numbers } = rated(of('rate'), of('floor'));
     const member = spread(of('member')).p50;
@@ -106,6 +108,7 @@ describe.each(BACKENDS)('the path, with the queue on %s', (backend) => {
       }
       return times;
     });
+    expect(took.length).toBe(ROUNDS);
     const numbers = spread(took.flat());
     report('list', { measured: words(numbers), numbers: { ...numbers } });
   });

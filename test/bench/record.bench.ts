@@ -1,8 +1,8 @@
 import pMap from 'p-map';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ticks } from '../../scripts/waiting';
-import { rated, report, rounds } from './figures';
+import { rated, report, rounds, ROUNDS } from './figures';
 import { SIZES } from './goals';
 import { BenchStage } from './stage';
 
@@ -65,6 +65,7 @@ describe('the record', () => {
 
   it('state changes per second', async () => {
     const seen = await rounds('changes', async () => ({ floor: await changes(BARE), rate: await changes(RECORDED) }));
+    expect(seen.length).toBe(ROUNDS);
     report(
       'changes',
       rated(

@@ -51,6 +51,7 @@ describe('an hour of it', () => {
       const begunAt = ticks();
       const counted = { asked: 0, refused: 0, sessions: 0, cutLate: 0, kills: 0 };
       const late: string[] = [];
+      const reasons = new Map<string, number>();
       const samples: Sample[] = [];
       const every = async (milliseconds: number, act: () => Promise<void> | void): Promise<void> => {
         for (let next = ticks() + milliseconds; !over.signal.aborted; next += milliseconds) {
@@ -91,7 +92,14 @@ describe('an hour of it', () => {
       };
 
       const all = Promise.all([
-        every(1_000 / PER_SECOND, () => void one().catch(() => (counted.refused += 1))),
+        every(1_000 / PER_SECOND, () => {
+          void one().catch((error: Error) => {
+            counted.refused += 1;
+            // Without what differs from one to the next: addresses, ids, times.
+            const reason = error.message.replaceAll(/[0-9a-f-]{8,}|\d+/g, '…').slice(0, 120);
+            reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+          });
+        }),
         every(KILL_EVERY_MS, kill),
         every(SAMPLE_EVERY_MS, sample),
         every(SAMPLE_EVERY_MS, () => ada.signIn().catch(() => undefined)),
@@ -108,6 +116,7 @@ describe('an hour of it', () => {
       };
       const rest = await waitFor(isOver, REST_MS, 500);
       const found = [...late, ...(rest ? [] : ['not everything has ended']), ...(await oracle(stage))];
+      for (const [reason, times] of reasons) say(`${times} times without an answer: ${reason}`);
       for (const each of found.slice(0, 20)) say(`broken: ${each}`);
       const perMinute = slope(samples, 'memory');
       const [recordGrowth, elsewhere] = [

@@ -8,7 +8,7 @@ import { APPS } from '../../scripts/clone';
 import { isAlive } from '../../scripts/processes';
 import { readRun } from '../../scripts/run-file';
 import { ticks, waitFor } from '../../scripts/waiting';
-import { milliseconds, report, rounds, spread } from './figures';
+import { milliseconds, report, rounds, ROUNDS, spread } from './figures';
 import { RunningService } from '../support/service';
 import { pss, treeOf } from './tree';
 
@@ -41,6 +41,7 @@ describe('a start', () => {
         rmSync(home, { recursive: true, force: true });
       }
     });
+    expect(times.length).toBe(ROUNDS);
     const { p50, max } = spread(times);
     report('ready', { measured: `p50 ${milliseconds(p50)}, max ${milliseconds(max)}`, numbers: { p50, max } });
   });
