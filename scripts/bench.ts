@@ -20,7 +20,7 @@ interface Figure {
 
 // `npm run bench`: measures, and prints a table. Nothing else is to run on the machine meanwhile.
 const USAGE = `npm run bench -- [--json FILE] [--rounds N] [--only WORDS] [--backends NAMES] [file…]   measures, and prints a table
-npm run bench -- soak [--minutes N] [--json FILE]   an hour of 20 grants/s while processes are killed
+npm run bench -- soak [--minutes N] [--per-second N] [--json FILE]   an hour of 20 grants/s while processes are killed
 
   --only WORDS       figures whose name has these words in it: 'one instant', 'begun', 'the path'
   --backends NAMES   PostgreSQL, Redis, or both with a comma between (both)
@@ -34,6 +34,7 @@ await runScript({ usage: USAGE, flags: 'reads them itself' }, async (terminal) =
       only: { type: 'string' },
       backends: { type: 'string' },
       minutes: { type: 'string' },
+      'per-second': { type: 'string' },
       help: { type: 'boolean', short: 'h' },
     },
     allowPositionals: true,
@@ -62,6 +63,7 @@ await runScript({ usage: USAGE, flags: 'reads them itself' }, async (terminal) =
         ...(values.rounds !== undefined && { CURFEW_BENCH_ROUNDS: values.rounds }),
         ...(values.backends !== undefined && { CURFEW_BENCH_BACKENDS: values.backends }),
         ...(values.minutes !== undefined && { CURFEW_BENCH_MINUTES: values.minutes }),
+        ...(values['per-second'] !== undefined && { CURFEW_BENCH_PER_SECOND: values['per-second'] }),
       },
     });
     void stop.requested.then(() => child.kill('SIGTERM'));

@@ -16,7 +16,7 @@ import { slope, growth, type Sample } from './slope';
 import { diskOf, pss, treeOf } from './tree';
 
 const MINUTES = Number(process.env['CURFEW_BENCH_MINUTES'] ?? 60);
-const PER_SECOND = 20;
+const PER_SECOND = Number(process.env['CURFEW_BENCH_PER_SECOND'] ?? 20);
 const SECONDS = { least: 10, most: 60 };
 /** Every so many are picked up; every so many of those log in and stay until they are thrown out. */
 const PICKED_UP_EVERY = 4;
@@ -115,7 +115,7 @@ describe('an hour of it', () => {
         return rows[0]!.n === 0 || undefined;
       };
       const rest = await waitFor(isOver, REST_MS, 500);
-      const found = [...late, ...(rest ? [] : ['not everything has ended']), ...(await oracle(stage))];
+      const found = [...late, ...(rest ? [] : await left(stage.database)), ...(await oracle(stage))];
       for (const [reason, times] of reasons) say(`${times} times without an answer: ${reason}`);
       for (const each of found.slice(0, 20)) say(`broken: ${each}`);
       const perMinute = slope(samples, 'memory');
@@ -128,7 +128,7 @@ describe('an hour of it', () => {
       ];
       const last = samples.at(-1)!;
       report('soak', {
-        with: `${MINUTES} minutes`,
+        with: `${MINUTES} minutes, ${PER_SECOND}/s`,
         measured: `${found.length} broken; ${last.grants} grants, ${counted.sessions} sessions, ${counted.kills} kills, ${counted.refused} asks without an answer; memory ${last.memory.toFixed(0)} MB, ${perMinute.toFixed(2)} MB a minute; the record ${(((last.record - samples[0]!.record) * 1_024) / (last.grants - samples[0]!.grants)).toFixed(1)} kB a grant, at the end ${recordGrowth.toFixed(2)} of at the beginning; other files ${elsewhere.toFixed(2)} MB a minute`,
         numbers: {
           broken: found.length,
@@ -143,6 +143,16 @@ describe('an hour of it', () => {
     (MINUTES + 15) * 60_000,
   );
 });
+
+/** What has not come to its end in all that time, and what is waited for. */
+async function left(database: Pool): Promise<string[]> {
+  const { rows } = await database.query<{ words: string }>(
+    `SELECT format('%s grants are %s, work: %s, tried up to %s times, last error: %s', count(*), g.state, o.kind, max(o.attempt), o.last_error) AS words
+     FROM grants g LEFT JOIN operations o ON o.subject_id = g.id AND o.finished_at IS NULL
+     WHERE g.state <> 'ended' GROUP BY g.state, o.kind, o.last_error`,
+  );
+  return rows.map(({ words }) => words);
+}
 
 /** What is wrong when all has come to rest. */
 async function oracle(stage: BenchStage): Promise<string[]> {
