@@ -9,7 +9,7 @@ const LOOK_MS = 3;
 const LOOK_AT_MANY_MS = 50;
 const MANY = 2_000;
 /** Long enough before its end that a session is there, and short enough that not too many are there at once. */
-const LOGIN_BEFORE_MS = 1_500;
+const LOGIN_BEFORE_MS = 2_500;
 
 /** How long after its deadline, in milliseconds, … */
 export interface Seen {
@@ -25,7 +25,7 @@ export interface Seen {
 export class Watch {
   readonly #shut: number[] = [];
   readonly #closed: number[] = [];
-  readonly #cut: Promise<number>[] = [];
+  readonly #cut: Promise<number | undefined>[] = [];
   readonly #over = new AbortController();
   #looking: Promise<void> = Promise.resolve();
 
@@ -45,11 +45,14 @@ export class Watch {
   }
 
   async end(): Promise<Seen> {
-    const cut = await Promise.all(this.#cut);
+    const sessions = await Promise.all(this.#cut);
+    const cut = sessions.filter((late) => late !== undefined);
     this.#over.abort();
     await this.#looking;
     if (this.#closed.length !== this.grants.length)
       throw new Error(`${this.#closed.length} of ${this.grants.length} roles were seen closed`);
+    if (cut.length < sessions.length / 2)
+      throw new Error(`the machine is too slow: ${cut.length} of ${sessions.length} logged in before the end`);
     return { shut: this.#shut, closed: this.#closed, cut };
   }
 
@@ -74,8 +77,8 @@ export class Watch {
     return this.grants.map(({ role, endsAt }) => [role, endsAt]);
   }
 
-  /** Logs in shortly before the end. @returns how late it was thrown out */
-  async #session(stage: BenchStage, { role, endsAt }: Mortal): Promise<number> {
+  /** Logs in shortly before the end. @returns how late it was thrown out; nothing when the end was there first */
+  async #session(stage: BenchStage, { role, endsAt }: Mortal): Promise<number | undefined> {
     await pause(Math.max(0, endsAt - LOGIN_BEFORE_MS - Date.now()));
     const { host, port } = new URL(stage.service.databaseUrl);
     const client = new pg.Client({
@@ -87,8 +90,11 @@ export class Watch {
     });
     const gone = new Promise<number>((resolve) => client.once('end', () => resolve(Date.now() - endsAt)));
     client.on('error', () => undefined);
-    await client.connect();
-    return gone;
+    const isIn = await client.connect().then(
+      () => true,
+      () => false,
+    );
+    return isIn ? gone : undefined;
   }
 }
 
