@@ -59,7 +59,9 @@ export class Watch {
   async #look(client: pg.PoolClient): Promise<void> {
     const everyMs = this.grants.length > MANY ? LOOK_AT_MANY_MS : LOOK_MS;
     const [loggedIn, canLogIn] = [new Map(this.#ends()), new Map(this.#ends())];
-    while (canLogIn.size > 0 && !this.#over.signal.aborted) {
+    for (let isLast = false; canLogIn.size > 0 && !isLast;) {
+      // Whoever says that it is over has seen that it is: there is one more look.
+      isLast = this.#over.signal.aborted;
       const { rows } = await client.query<{ now: number; open: string[]; valid: string[] }>(
         `SELECT array_remove(array_agg(rolname::text), NULL) AS open, coalesce(array_agg(rolname::text) FILTER (WHERE rolvaliduntil > it.now), '{}') AS valid,
                 extract(epoch FROM it.now)::float8 * 1000 AS now
