@@ -87,7 +87,7 @@ describe.each(BACKENDS)('endings, with the queue on %s', (backend) => {
         pickedUp: effect.count / 10,
         roles: true,
       });
-      const watch = await Watch.over(stage, grants, { sessionEvery: 8 });
+      const watch = await Watch.over(stage, grants, { sessionEvery: 16 });
       await proven(grants, 300_000);
       return watch.end();
     });
