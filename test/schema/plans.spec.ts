@@ -17,6 +17,7 @@ const SMALL = new Set([
   'policy_sets',
   'targets',
   'group_members',
+  'identity_addresses',
   'identities',
   'signing_keys',
 ]);

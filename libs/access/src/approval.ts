@@ -59,12 +59,18 @@ export async function recordVerdict(
   });
 }
 
-/** How many have approved this way. Each is somebody else. */
+/**
+ * How many have approved this way. Each is somebody else.
+ *
+ * @param people who of them is who, where that may have come out since they decided
+ */
 export function approvalsOf(
   path: Pick<StandingPath, 'entitlementId' | 'policy'>,
-  decisions: readonly Pick<Decision, 'policies' | 'entitlementIds'>[],
+  decisions: readonly Pick<Decision, 'policies' | 'entitlementIds' | 'identityId'>[],
+  people?: ReadonlyMap<string, string>,
 ): number {
   const counts = ({ policies, entitlementIds }: Pick<Decision, 'policies' | 'entitlementIds'>) =>
     policies.some((policy, index) => policy === path.policy && entitlementIds[index] === path.entitlementId);
-  return decisions.filter(counts).length;
+  const by = decisions.filter(counts).flatMap(({ identityId }) => identityId ?? []);
+  return new Set(by.map((id) => people?.get(id) ?? id)).size;
 }

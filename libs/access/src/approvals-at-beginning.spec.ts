@@ -33,4 +33,21 @@ describe('the approvals that a grant begins with', () => {
     await house.work();
     expect(await people.grant(id)).toMatchObject({ state: 'active' });
   });
+
+  it('are those of different people still: two accounts that turn out to be one person’s are one', async () => {
+    await house.applyPolicies(withRead('2'));
+    const id = await people.granted();
+    const by = await house.owner.query<{ identity_id: string }[]>('SELECT identity_id FROM decisions');
+    for (const { identity_id: one } of by)
+      await house.owner.query(`UPDATE identities SET email = 'one@example.com' WHERE id = $1`, [one]);
+    await house.work();
+    expect(await people.grant(id)).toMatchObject({ endReason: 'policy', failure: 'access.no_longer_allowed' });
+  });
+
+  it('are never the requester’s: one that turns out to be theirs does not count', async () => {
+    const id = await people.granted();
+    await house.owner.query(`UPDATE identities SET email = 'one@example.com'`);
+    await house.work();
+    expect(await people.grant(id)).toMatchObject({ endReason: 'policy', failure: 'access.no_longer_allowed' });
+  });
 });

@@ -103,6 +103,8 @@ describe('one grant, whole', () => {
       await house.owner.query(`UPDATE identities SET email = 'ben@example.com' WHERE id = $1`, [ben.identityId]);
       const bob = await house.person('bob', { email: 'Ben@Example.com' });
       await expect(decideAs(bob)).rejects.toMatchObject({ code: 'access.self_approval' });
+      await house.owner.query(`UPDATE identities SET email = null WHERE id = $1`, [ben.identityId]);
+      await expect(decideAs(bob)).rejects.toMatchObject({ code: 'access.self_approval' });
     });
 
     it('shows nothing to strangers, and is not theirs to decide', async () => {

@@ -1,4 +1,5 @@
 import { In, type EntityManager } from 'typeorm';
+import { linksAmong, peopleAmong, type Link } from '@app/identity';
 import { approvalsOf } from './approval';
 import { withEntitlements, type Offered } from './asked';
 import type { Asked } from './asked-facts';
@@ -15,6 +16,7 @@ interface Grounds {
   readonly offered: readonly Offered[];
   readonly paths: readonly RequestPath[];
   readonly approvals: readonly Decision[];
+  readonly links: readonly Link[];
 }
 
 /** Whether what was approved is allowed still: under the policies and facts of now, by the approvals that were given. */
@@ -31,21 +33,33 @@ export class Warrants {
     const requestId = In(grants.map((grant) => grant.requestId));
     const targets = await manager.findBy(Target, { id: In(grants.map((grant) => grant.targetId)) });
     const requests = await manager.findBy(Request, { id: requestId });
+    const approvals = await manager.findBy(Decision, { requestId, verdict: 'approve' });
     return {
       asked: await this.judge.asked(manager, requests),
       requests,
       offered: await withEntitlements(manager, targets),
       paths: await manager.findBy(RequestPath, { requestId }),
-      approvals: await manager.findBy(Decision, { requestId, verdict: 'approve' }),
+      approvals,
+      links: await linksAmong(manager, idsOf([...requests, ...approvals])),
     };
   }
 }
 
-function stands(grant: Grant, { asked, requests, offered, paths, approvals }: Grounds): boolean {
+function stands(grant: Grant, { asked, requests, offered, paths, approvals, links }: Grounds): boolean {
   const request = requests.find(({ id }) => id === grant.requestId);
   const mine = offered.find(({ entitlement }) => entitlement.id === grant.entitlementId);
   if (!request || !mine) throw new Error(`grant ${grant.id} has no request or no entitlement`);
-  const given = approvals.filter(({ requestId }) => requestId === request.id);
+  const all = approvals.filter(({ requestId }) => requestId === request.id);
+  // That two accounts are one person's may have come out since.
+  const people = peopleAmong(idsOf([request, ...all]), links);
+  const isRequesters = ({ identityId }: Decision) =>
+    identityId !== null && people.get(identityId) === people.get(request.identityId);
+  const given = all.filter((approval) => !isRequesters(approval));
   const recorded = paths.filter(({ requestId }) => requestId === request.id);
-  return asked.standing(request, mine, recorded).some((path) => approvalsOf(path, given) >= path.approvalsNeeded);
+  return asked
+    .standing(request, mine, recorded)
+    .some((path) => approvalsOf(path, given, people) >= path.approvalsNeeded);
 }
+
+const idsOf = (by: readonly { identityId: string | null }[]): string[] =>
+  by.flatMap(({ identityId }) => identityId ?? []);

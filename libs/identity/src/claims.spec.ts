@@ -14,6 +14,12 @@ describe('claims of an ID token', () => {
     expect(Array.from(read({ name: '🦉'.repeat(500) }).name)).toHaveLength(200);
   });
 
+  it('keep an address for excluding also where the provider says that nobody verified it', () => {
+    for (const verified of [true, false, 'false', undefined])
+      expect(read({ email: 'ada@example.com', email_verified: verified }).address).toBe('ada@example.com');
+    for (const email of ['not an address', 7, undefined]) expect(read({ email }).address).toBeNull();
+  });
+
   it('have an address only when it is one and the provider does not deny it', () => {
     expect(read({ email: 'ada@example.com' }).email).toBe('ada@example.com');
     for (const claims of [

@@ -7,6 +7,8 @@ export interface ClaimedPerson {
   readonly subject: string;
   readonly name: string;
   readonly email: string | null;
+  /** The same, also when the provider says that it did not verify it. */
+  readonly address: string | null;
   /** What the provider calls the person's groups. */
   readonly groups: readonly string[];
 }
@@ -27,11 +29,13 @@ export function readClaims(proof: Proof, groupClaim: string | null): ClaimedPers
   const { claims } = proof;
   const known = subject.safeParse(proof.subject);
   if (!known.success) throw new SignInNotAccepted('claims', 'The provider must send `sub` as ASCII.');
-  const email = emailOf(claims);
+  const address = addressOf(claims);
+  const email = isVerified(claims) ? address : null;
   return {
     subject: known.data,
     name: firstText(claims['name'], claims['preferred_username'], email, known.data),
     email,
+    address,
     groups: groupClaim === null ? [] : groupsOf(claims, groupClaim),
   };
 }
@@ -52,12 +56,13 @@ function groupsOf(claims: Proof['claims'], claim: string): string[] {
   return names;
 }
 
-/** An address that the provider says it did not verify is nobody's. */
-function emailOf(claims: Proof['claims']): string | null {
-  const { email, email_verified: verified } = claims;
-  const usable = typeof email === 'string' && email.length <= 320 && /^[^\s@\p{C}]+@[^\s@\p{C}]+$/u.test(email);
-  return usable && verified !== false && verified !== 'false' ? email : null;
+function addressOf({ email }: Proof['claims']): string | null {
+  return typeof email === 'string' && email.length <= 320 && /^[^\s@\p{C}]+@[^\s@\p{C}]+$/u.test(email) ? email : null;
 }
+
+/** An address that the provider says it did not verify is nobody's. */
+const isVerified = ({ email_verified: verified }: Proof['claims']): boolean =>
+  verified !== false && verified !== 'false';
 
 /** The first that has something to read in it: one line, at most 200 characters. */
 function firstText(...candidates: readonly unknown[]): string {

@@ -134,6 +134,19 @@ describe('directory', () => {
       expect(await counted(none.identityId)).toEqual([none.identityId]);
     });
 
+    it('stays so when the address changes, is denied, or was never verified', async () => {
+      const moved = await aSignIn(stage, 'moved', { email: 'moved@example.com' });
+      const other = await aSignIn(stage, 'moved-too', { email: 'moved@example.com', email_verified: false });
+      await aSignIn(stage, 'moved', { email: 'moved+2@example.com' });
+      await aSignIn(stage, 'moved-too', {});
+      const third = await aSignIn(stage, 'third', { email: 'moved+2@example.com' });
+      expect(await counted(other.identityId)).toEqual(sorted(moved.identityId, other.identityId));
+      // By what they share with oneself, not with one another: or somebody could make one of two others.
+      expect(await counted(third.identityId)).toEqual(sorted(moved.identityId, third.identityId));
+      const accounts = ['moved-too', 'third'].map((subject) => ({ connection: 'corp', subject }));
+      expect(await sharedAccounts(stage.database.manager, accounts)).toEqual([]);
+    });
+
     it('is the same among many accounts that one asks about: who never signed in, and who has no address, is nobody else', async () => {
       for (const subject of ['left', 'right', 'elsewhere'])
         await aSignIn(stage, subject, { email: `Both@Example.com` });

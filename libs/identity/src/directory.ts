@@ -1,6 +1,7 @@
 import { In, type EntityManager } from 'typeorm';
 import { IdentityUnknown } from './identity.errors';
 import { Identity, type IdentityKind } from './identity.entity';
+import { linksAmong, peopleAmong } from './same-person';
 
 /** Somebody as policies and other people see them. */
 export interface Person {
@@ -96,9 +97,6 @@ export async function seenInGroups(
   return rows.map(({ subjects }) => subjects);
 }
 
-/** Two accounts with the same are one person's; none is nobody else's. Of `identities` under this name. */
-const personKey = (account: string): string => `lower(${account}.email)`;
-
 /** A connection's name, and what it calls somebody. */
 export type Account = Pick<Person, 'connection' | 'subject'>;
 
@@ -111,21 +109,23 @@ export async function sharedAccounts(
   accounts: readonly Account[],
 ): Promise<readonly (readonly Account[])[]> {
   if (accounts.length < 2) return [];
-  const rows = await manager.query<{ accounts: Account[] }[]>(
-    `SELECT json_agg(json_build_object('connection', c.name, 'subject', i.subject) ORDER BY c.name, i.subject) AS accounts
+  const known = await manager.query<(Account & { id: string })[]>(
+    `SELECT i.id, c.name AS connection, i.subject
      FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS asked (connection, subject)
      JOIN connections c ON c.name = asked.connection
-     JOIN identities i ON i.connection_id = c.id AND i.subject = asked.subject
-     WHERE i.email IS NOT NULL GROUP BY ${personKey('i')} HAVING count(*) > 1 ORDER BY min(c.name || '/' || i.subject)`,
+     JOIN identities i ON i.connection_id = c.id AND i.subject = asked.subject ORDER BY 2, 3`,
     [accounts.map(({ connection }) => connection), accounts.map(({ subject }) => subject)],
   );
-  return rows.map((row) => row.accounts);
+  const ids = known.map(({ id }) => id);
+  const people = peopleAmong(ids, await linksAmong(manager, ids));
+  return [...Map.groupBy(known, ({ id }) => people.get(id)).values()]
+    .filter(({ length }) => length > 1)
+    .map((some) => some.map(({ connection, subject }) => ({ connection, subject })));
 }
 
 /**
- * Everybody who counts as this identity, itself included, when somebody else is needed: accounts with the same e-mail
- * address, whoever owns it when it is not a human, and what those own. An address is enough to exclude, and is never
- * enough to allow. Owners are those whom the files list.
+ * Everybody who counts as this identity, itself included, when somebody else is needed: accounts that have ever had
+ * the same e-mail address, whoever owns it when it is not a human, and what those own. Owners are those whom the files list.
  */
 export async function countsAs(manager: EntityManager, identityId: string): Promise<ReadonlySet<string>> {
   const rows = await manager.query<{ id: string }[]>(
@@ -140,8 +140,8 @@ export async function countsAs(manager: EntityManager, identityId: string): Prom
        SELECT $1::uuid AS id UNION SELECT owner FROM ownership WHERE owned = $1
      ), accounts AS (
        SELECT id FROM people
-       UNION SELECT other.id FROM people JOIN identities own USING (id)
-         JOIN identities other ON ${personKey('other')} = ${personKey('own')}
+       UNION SELECT other.identity_id FROM people JOIN identity_addresses own ON own.identity_id = people.id
+         JOIN identity_addresses other USING (address)
      )
      SELECT id FROM accounts UNION SELECT owned FROM ownership JOIN accounts ON accounts.id = ownership.owner`,
     [identityId],

@@ -14,6 +14,12 @@ export class Identities {
       [connectionId, person.subject, person.name, person.email],
     );
     if (!row) throw new Error('an identity was not written');
+    if (person.address !== null) {
+      await this.database.query(
+        'INSERT INTO identity_addresses (identity_id, address) VALUES ($1, lower($2)) ON CONFLICT DO NOTHING',
+        [row.id, person.address],
+      );
+    }
     return row.id;
   }
 }

@@ -53,3 +53,4 @@ export { SigningKey } from './signing-key.entity';
 export { SigningKeys } from './signing-keys.service';
 export { Tokens, type Family, type TokenPair } from './tokens.service';
 export type { Transact } from './transact';
+export { linksAmong, peopleAmong, type Link } from './same-person';
