@@ -78,7 +78,7 @@ describe('yesterday’s dump', () => {
     );
     expect((await readiness())['strays']).toMatchObject({
       warning: true,
-      detail: expect.stringContaining('2 at orders-db'),
+      detail: expect.stringContaining('2 at one target'),
     });
     // Reported, and nothing more.
     expect([await tryToLogIn(one.login), await one.session.ask('SELECT 1 AS one')]).toEqual([

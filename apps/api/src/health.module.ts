@@ -35,7 +35,10 @@ const ownChecks = (database: DataSource): HealthCheck[] => [
   },
 ];
 
-/** Of the whole, as the database shows it: also when the process that would say so does not run. */
+/**
+ * Of the whole, as the database shows it: also when the process that would say so does not run. Whoever can reach us may
+ * read it: numbers and times, and no names.
+ */
 const sharedChecks = (signs: VitalSigns, operations: Operations): HealthCheck[] => [
   {
     name: 'deadlines',
@@ -57,7 +60,8 @@ const sharedChecks = (signs: VitalSigns, operations: Operations): HealthCheck[] 
     name: 'strays',
     check: async () => {
       const { count, targets, since } = await signs.strays();
-      return since ? warning(`${count} at ${targets.join(', ')}: docs/runbook.md`, since) : FINE;
+      const places = targets === 1 ? 'one target' : `${targets} targets`;
+      return since ? warning(`${count} at ${places}: docs/runbook.md`, since) : FINE;
     },
   },
   {

@@ -54,6 +54,23 @@ describe('the life of a grant, while something does not go through', () => {
     expect((await look()).retry).toBeNull();
   });
 
+  it('says how late its end was decided, though that was a year', async () => {
+    const [written] = await house.owner.transaction(async (tx) => {
+      await tx.query('SET LOCAL session_replication_role = replica');
+      return tx.query<[{ ends_at: Date }[], number]>(
+        `UPDATE grants SET state = 'ending', end_reason = 'expired', ends_at = clock_timestamp() - interval '366 days',
+           ending_at = clock_timestamp() WHERE id = $1 RETURNING ends_at`,
+        [id],
+      );
+    });
+    expect(written).toHaveLength(1);
+    const { lateMs, endsAt, endingAt } = await look();
+    expect(lateMs).toBe(endingAt!.getTime() - endsAt.getTime());
+    expect(lateMs).toBeGreaterThan(2 ** 31);
+    const { items } = await house.views.grants.list(house.api.manager, ada, { limit: 1 });
+    expect(items).toMatchObject([{ id, lateMs }]);
+  });
+
   it('shows nothing but codes of our own', async () => {
     house.target.system().away = true;
     await house.work();

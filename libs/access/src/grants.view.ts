@@ -86,7 +86,7 @@ const FIELDS = `
   t.kind, g.state, g.duration_seconds AS "durationSeconds", g.activate_by AS "activateBy", g.ends_at AS "endsAt",
   g.created_at AS "createdAt", g.activated_at AS "activatedAt", g.ending_at AS "endingAt", g.end_reason AS "endReason",
   g.stuck_at AS "stuckAt", g.ended_at AS "endedAt", g.failure, g.leftovers,
-  CASE WHEN g.end_reason = 'expired' THEN (extract(epoch FROM g.ending_at - g.ends_at) * 1000)::integer END AS "lateMs",
+  CASE WHEN g.end_reason = 'expired' THEN (extract(epoch FROM g.ending_at - g.ends_at) * 1000)::float8 END AS "lateMs",
   (SELECT jsonb_build_object('version', c.version, 'state', c.state,
             'pickedUpFromCommitment', encode(c.picked_up_from_commitment, 'hex'), 'pickedUpAt',
             to_char(c.picked_up_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))

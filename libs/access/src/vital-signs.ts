@@ -11,8 +11,8 @@ export interface Signs {
 /** What bears our name at the targets and belongs to no grant, and is there still. */
 export interface StraySigns {
   readonly count: number;
-  /** The targets' names. */
-  readonly targets: readonly string[];
+  /** At how many targets. */
+  readonly targets: number;
   /** Since when the oldest is known; `undefined` when there is none. */
   readonly since: Date | undefined;
 }
@@ -61,10 +61,10 @@ export class VitalSigns {
   }
 
   async strays(): Promise<StraySigns> {
-    const [row] = await this.database.query<{ count: number; targets: string[] | null; since: Date | null }[]>(
-      `SELECT count(*)::int AS count, array_agg(DISTINCT t.name) AS targets, min(s.found_at) AS since
-       FROM strays s JOIN targets t ON t.id = s.target_id WHERE s.state IN ('found', 'removing')`,
+    const [row] = await this.database.query<{ count: number; targets: number; since: Date | null }[]>(
+      `SELECT count(*)::int AS count, count(DISTINCT target_id)::int AS targets, min(found_at) AS since
+       FROM strays WHERE state IN ('found', 'removing')`,
     );
-    return { count: row?.count ?? 0, targets: row?.targets ?? [], since: row?.since ?? undefined };
+    return { count: row?.count ?? 0, targets: row?.targets ?? 0, since: row?.since ?? undefined };
   }
 }

@@ -1,4 +1,4 @@
-import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Controller, Get, Header, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { CredentialsService, GrantsService, GrantsView, type GrantLife, type GrantView, type Page } from '@app/access';
@@ -75,6 +75,7 @@ export class CredentialsController {
 
   @Post()
   @HttpCode(200)
+  @Header('Cache-Control', 'no-store') // nobody on its way keeps it
   @Limited('pick-up')
   @Answers(200, pickedUp)
   async pickUp(

@@ -58,6 +58,23 @@ describe('/readyz', () => {
     });
   });
 
+  it('does not take what it was asked about long ago for the same', async () => {
+    says.database = async () => ({ ok: false });
+    await look(0);
+    await look(60);
+    expect((await look(120))['database']).toEqual({ ok: false, since: '2030-01-01T00:00:00.000Z' });
+    // Nobody looked for an hour: all may have been well.
+    expect((await look(3_720))['database']).toEqual({ ok: false, since: '2030-01-01T01:02:00.000Z' });
+    expect((await look(3_730))['database']).toEqual({ ok: false, since: '2030-01-01T01:02:00.000Z' });
+  });
+
+  it('does not take a failure for the warning before it', async () => {
+    says.queue = async () => ({ ok: true, warning: true, since: '2029-12-31T23:00:00.000Z' });
+    await look(0);
+    says.queue = async () => ({ ok: false });
+    expect((await look(10))['queue']).toEqual({ ok: false, since: '2030-01-01T00:00:10.000Z' });
+  });
+
   it('leaves it to a check that knows it better', async () => {
     says.queue = async () => ({ ok: true, warning: true, since: '2029-12-31T23:00:00.000Z' });
     expect((await look(1))['queue']).toMatchObject({ since: '2029-12-31T23:00:00.000Z' });

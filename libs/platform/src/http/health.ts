@@ -13,7 +13,7 @@ const checkResult = z.object({
   since: z.iso
     .datetime()
     .optional()
-    .describe('Since when it is so, or else since when it was first seen to be so. Only of what is wrong.'),
+    .describe('Since when it is so, or else since when each look has found it so. Only of what is wrong.'),
 });
 
 const alive = z.object({ status: z.literal('ok') });
@@ -22,7 +22,7 @@ const readiness = z
   .object({ status: z.enum(['ready', 'not ready']), checks: z.record(z.string(), checkResult) })
   .meta({ id: 'Readiness' });
 
-/** What a check says. It may leave out since when: then it is since the first look that found it so. */
+/** What a check says. It may leave out since when: then it is since the first of the looks that all found it so. */
 export type CheckResult = Readonly<z.infer<typeof checkResult>>;
 
 export interface HealthCheck {
@@ -34,14 +34,24 @@ export const HEALTH_CHECKS = Symbol('health checks');
 
 /** The longest a check may take, in milliseconds: an answer that does not come is one. */
 const PATIENCE_MS = 2_000;
+/** Looks further apart than this, in milliseconds, say nothing of the time between them: it may have been well meanwhile. */
+const APART_MS = 60_000;
+
+/** What is wrong, for as long as each look finds it so. */
+interface Episode {
+  readonly ok: boolean;
+  readonly since: string;
+  /** When it was last seen, in the service's milliseconds. */
+  readonly seenMs: number;
+}
 
 /** Whether the process lives, whether it can serve, and its numbers. */
 @ApiTags('health')
 @Controller()
 @Public()
 export class HealthController {
-  /** By the name of a check that is wrong: since when. */
-  readonly #since = new Map<string, string>();
+  /** By the name of a check that is wrong. */
+  readonly #episodes = new Map<string, Episode>();
 
   constructor(
     @Inject(HEALTH_CHECKS) private readonly checks: readonly HealthCheck[],
@@ -75,12 +85,20 @@ export class HealthController {
   async #look(check: HealthCheck): Promise<CheckResult> {
     const result = await patiently(check);
     if (result.ok && result.warning !== true) {
-      this.#since.delete(check.name);
+      this.#episodes.delete(check.name);
       return result;
     }
-    const since = this.#since.get(check.name) ?? this.clock.now().toISOString();
-    this.#since.set(check.name, since);
-    return { since, ...result };
+    return { since: this.#seenSince(check.name, result.ok), ...result };
+  }
+
+  /** A warning is one matter, a failure another. */
+  #seenSince(name: string, ok: boolean): string {
+    const nowMs = this.clock.milliseconds();
+    const last = this.#episodes.get(name);
+    const goesOn = last?.ok === ok && nowMs - last.seenMs <= APART_MS;
+    const since = goesOn ? last.since : this.clock.now().toISOString();
+    this.#episodes.set(name, { ok, since, seenMs: nowMs });
+    return since;
   }
 }
 
