@@ -86,7 +86,10 @@ describe('migrating', () => {
   it('refuses a version that this build does not know, and leaves the database as it was', async () => {
     await migrate();
     const before = await everything();
-    writeFileSync(join(folder, `00${SCHEMA_VERSION + 1}.do.future.sql`), 'CREATE TABLE future (id int);');
+    writeFileSync(
+      join(folder, `${String(SCHEMA_VERSION + 1).padStart(3, '0')}.do.future.sql`),
+      'CREATE TABLE future (id int);',
+    );
     await expect(migrate()).rejects.toBeInstanceOf(MigrationsChanged);
     expect(await everything()).toEqual(before);
   });

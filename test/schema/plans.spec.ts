@@ -5,6 +5,7 @@ import { AuditEvents } from '@app/audit';
 import { Callers } from '@app/identity';
 import { Secret } from '@app/kernel';
 import { Operations } from '@app/platform';
+import { pastTriggers } from '../support/bare-grant';
 import { aCrowd } from '../support/crowd';
 import { aHouse, HOUSE_POLICIES, type House } from '../support/house';
 import { explain, statementsOf, type Sent } from '../support/plans';
@@ -263,6 +264,18 @@ describe('a statement reads no more than it needs, in a house that has been in u
     // Each live grant is counted: by an index, whatever has ended.
     expect(await wasteOf(house.worker, () => new VitalSigns(house.worker).read(), 2_500)).toEqual([]);
     expect(await wasteOf(house.worker, () => new VitalSigns(house.worker).overdue(), 10)).toEqual([]);
+  });
+
+  it('what has been left by grants that have ended', async () => {
+    await house.owner.query(
+      pastTriggers(
+        `UPDATE grants SET leftovers = '[{"what": "view v", "why": "no plain data"}]'
+         WHERE id IN (SELECT id FROM grants WHERE state = 'ended' ORDER BY created_at LIMIT 20)`,
+      ),
+    );
+    expect((await new VitalSigns(house.worker).leftovers()).count).toBe(20);
+    for (const process of [house.worker, house.api])
+      expect(await wasteOf(process, () => new VitalSigns(process).leftovers(), 25)).toEqual([]);
   });
 
   it('shows the same as the predicate on one row', async () => {

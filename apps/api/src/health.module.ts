@@ -65,6 +65,14 @@ const sharedChecks = (signs: VitalSigns, operations: Operations): HealthCheck[] 
     },
   },
   {
+    name: 'leftovers',
+    check: async () => {
+      const { count, since } = await signs.leftovers();
+      const grants = count === 1 ? 'one grant' : `${count} grants`;
+      return since ? warning(`of ${grants}, for somebody to look through: docs/runbook.md`, since) : FINE;
+    },
+  },
+  {
     name: 'operations',
     check: async () => {
       const waiting = await operations.oldestSeconds();

@@ -1,6 +1,8 @@
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { anApiApp, type ApiApp } from '../../../test/support/api-app';
-import { bareGrant } from '../../../test/support/bare-grant';
+import { bareGrant, bareGrants, pastTriggers } from '../../../test/support/bare-grant';
+import { superuserUrl } from '../../../test/support/postgres';
 import { aRedis } from '../../../test/support/redis';
 
 type Checks = Record<string, { ok: boolean; warning?: boolean; since?: string; detail?: string }>;
@@ -58,6 +60,34 @@ describe('the health of the api', () => {
     } finally {
       client.release(true);
     }
+  });
+
+  it('says how many grants are stuck, have left something, and what strays, and since when; and names nothing', async () => {
+    const leftovers = [{ what: 'view "of ada"', why: 'no plain data' }];
+    const warning = (detail: string, minutes: number) => ({
+      ok: true,
+      warning: true,
+      detail,
+      since: expect.toSatisfy((since: string) => Math.round((Date.now() - Date.parse(since)) / 60_000) === minutes),
+    });
+    for (const written of [bareGrants('ended', 2), bareGrants('stuck', 3), bareGrants('ended', 4, leftovers)])
+      await api.owner.query(pastTriggers(written));
+    await api.owner.query(
+      pastTriggers(
+        `INSERT INTO targets (name, kind, owner_group, connection, password_sealed, config_hash) VALUES ('orders', 'postgres', 'o', '{}', '\\x00', sha256('x'));
+         INSERT INTO strays (target_id, grant_id) SELECT id, gen_random_uuid() FROM targets, generate_series(1, 2)`,
+      ),
+    );
+    expect(await checks()).toMatchObject({
+      grants: warning('3 stuck: docs/runbook.md', 3),
+      leftovers: warning('of 4 grants, for somebody to look through: docs/runbook.md', 4),
+      strays: warning('2 at one target: docs/runbook.md', 0),
+    });
+    const { text } = await api.send({ method: 'GET', path: '/readyz' });
+    expect(text).not.toMatch(/orders|ada/);
+    await api.owner.query(pastTriggers(`DELETE FROM grants; DELETE FROM strays; DELETE FROM targets`));
+    const fine = { ok: true };
+    expect(await checks()).toMatchObject({ grants: fine, leftovers: fine, strays: fine });
   });
 
   it('warns when nobody can sign in, and goes on serving those who have', async () => {
@@ -120,5 +150,47 @@ describe('the queue, to the api,', () => {
     } finally {
       await api.close();
     }
+  });
+});
+
+describe('a database that lets nobody in,', () => {
+  let api: ApiApp;
+  beforeAll(async () => {
+    api = await anApiApp();
+  });
+  afterAll(() => api?.close());
+
+  /** Open connections are ended: each is made anew. */
+  const change = async (sql: string) => {
+    const superuser = new pg.Client({ connectionString: superuserUrl() });
+    await superuser.connect();
+    await superuser.query(sql.replace('…', `DATABASE ${api.test.name}`));
+    const ours = `datname = '${api.test.name}' AND usename = 'curfew_api'`;
+    await superuser.query(`SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE ${ours}`);
+    await superuser.end();
+  };
+
+  it.each([
+    ['closed to all', 'ALTER … ALLOW_CONNECTIONS false', 'ALTER … ALLOW_CONNECTIONS true'],
+    ['closed to us', 'REVOKE CONNECT ON … FROM curfew_api', 'GRANT CONNECT ON … TO curfew_api'],
+  ])('%s, is one that is away: nobody is told that it is a fault', async (_, close, open) => {
+    const token = await api.tokenOf('ada');
+    const look = async () => {
+      const { status, text } = await api.send({
+        method: 'GET',
+        path: '/v1/grants',
+        headers: { authorization: `Bearer ${token}` },
+      });
+      return [status, (JSON.parse(text) as { code?: string }).code];
+    };
+    expect(await look()).toEqual([200, undefined]);
+    await change(close);
+    try {
+      await expect.poll(look, { timeout: 10_000 }).toEqual([503, 'platform.database_away']);
+      expect(await look()).toEqual([503, 'platform.database_away']);
+    } finally {
+      await change(open);
+    }
+    await expect.poll(look, { timeout: 10_000 }).toEqual([200, undefined]);
   });
 });

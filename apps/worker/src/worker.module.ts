@@ -1,5 +1,5 @@
 import type { DynamicModule, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
-import { Gauge, type OpenMetricsContentType, Registry } from 'prom-client';
+import { type OpenMetricsContentType, Registry } from 'prom-client';
 import type { DataSource } from 'typeorm';
 import { VitalSigns } from '@app/access';
 import { Clock } from '@app/kernel';
@@ -7,6 +7,7 @@ import { DatabaseClock, Operations } from '@app/platform';
 import { HEALTH_CHECKS, HealthController, takesChanges, type HealthCheck } from '@app/platform/http';
 import { BullBell } from '@app/platform/queue';
 import { Executor } from './executor';
+import { watch } from './watch';
 
 /** A deadline that is over for this long says that no timekeeper is at work: one looks ten times a second. */
 const OVERDUE_SECONDS = 2;
@@ -27,7 +28,7 @@ class WorkerModule {}
 
 export function workerModule(parts: WorkerParts): DynamicModule {
   const { database, clock, bell, executor, metrics } = parts;
-  watch(parts);
+  watch(metrics, parts);
   const life: OnApplicationBootstrap & OnApplicationShutdown = {
     onApplicationBootstrap: () => executor.start(bell),
     onApplicationShutdown: async () => {
@@ -74,42 +75,4 @@ function checksOf({ database, bell, vitalSigns }: WorkerParts): HealthCheck[] {
       },
     },
   ];
-}
-
-function watch({ metrics, vitalSigns, operations, bell }: WorkerParts): void {
-  const registers = [metrics];
-  const grants = new Gauge({
-    name: 'curfew_grants',
-    help: 'Grants that have not ended, by state.',
-    labelNames: ['state'],
-    registers,
-    async collect() {
-      const signs = await vitalSigns.read();
-      for (const [state, count] of Object.entries(signs.grants)) grants.set({ state }, count);
-    },
-  });
-  const overdue: Gauge = new Gauge({
-    name: 'curfew_overdue_seconds',
-    help: 'How long the oldest deadline of a grant has been over without its end being decided.',
-    registers,
-    collect: async () => overdue.set((await vitalSigns.overdue())?.seconds ?? 0),
-  });
-  const strays: Gauge = new Gauge({
-    name: 'curfew_strays',
-    help: 'What bears our name at targets, belongs to no grant, and is there still.',
-    registers,
-    collect: async () => strays.set((await vitalSigns.strays()).count),
-  });
-  const oldest: Gauge = new Gauge({
-    name: 'curfew_oldest_operation_seconds',
-    help: 'How long the oldest operation that is due has been waiting to be taken.',
-    registers,
-    collect: async () => oldest.set(await operations.oldestSeconds()),
-  });
-  const canary: Gauge = new Gauge({
-    name: 'curfew_queue_canary_seconds',
-    help: 'How long ago a canary job last came through the queue.',
-    registers,
-    collect: () => canary.set(bell.silentSeconds()),
-  });
 }

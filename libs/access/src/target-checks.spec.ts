@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Secret } from '@app/kernel';
+import { pastTriggers } from '../../../test/support/bare-grant';
 import { aHouse, HOUSE_POLICIES, type House } from '../../../test/support/house';
 import type { Asker } from './facts';
 
@@ -41,6 +42,20 @@ describe('to check a target', () => {
     );
     const ada = await house.person('ada');
     for (const act of [check, replace]) await expect(act(ada)).rejects.toMatchObject(absent);
+  });
+
+  it('finds that a password does not open any more, and what helps', async () => {
+    await house.owner.query(pastTriggers(`UPDATE targets SET password_sealed = '\\x00'`));
+    expect(await check(await house.person('ben'))).toMatchObject({
+      ok: false,
+      findings: [
+        {
+          kind: 'wrong',
+          message: expect.stringContaining('does not open'),
+          remedy: expect.stringContaining('--replace'),
+        },
+      ],
+    });
   });
 
   it('goes by the policies of now', async () => {

@@ -25,6 +25,19 @@ export interface TargetReplacement extends TargetOrder {
   readonly moved?: boolean;
 }
 
+/** What there is to find when the password does not open: the target itself cannot be asked. */
+const SEALED: CheckReport = {
+  ok: false,
+  findings: [
+    {
+      kind: 'wrong',
+      message: 'the password that Curfew keeps for it does not open: its key file is lost, or is another one',
+      remedy:
+        'Bring the key file back, or set a new password at the target and give it to Curfew: `curfew targets add -f <file> --replace`.',
+    },
+  ],
+};
+
 /** Connecting targets. */
 export class TargetsService {
   constructor(
@@ -86,7 +99,8 @@ export class TargetsService {
   async check(manager: EntityManager, asker: Asker, name: string): Promise<CheckReport> {
     const target = await this.#find(manager, asker, name);
     const provider = this.providers.get(target.kind);
-    const password = await this.sealer.open(target.passwordSealed, passwordContext(target.id));
+    const password = await this.#password(target);
+    if (!password) return SEALED;
     const offered = (await withEntitlements(manager, [target])).filter(
       ({ entitlement }) => entitlement.retiredAt === null,
     );
@@ -116,11 +130,16 @@ export class TargetsService {
 
   /** A password that does not open any more is another one: this is how it is mended. */
   async #isPassword(target: Target, password: Secret<string>): Promise<boolean> {
+    const known = await this.#password(target);
+    return known?.reveal() === password.reveal();
+  }
+
+  /** `undefined` when it does not open. */
+  async #password(target: Target): Promise<Secret<string> | undefined> {
     try {
-      const known = await this.sealer.open(target.passwordSealed, passwordContext(target.id));
-      return known.reveal() === password.reveal();
+      return await this.sealer.open(target.passwordSealed, passwordContext(target.id));
     } catch (error) {
-      if (error instanceof SealBroken) return false;
+      if (error instanceof SealBroken) return undefined;
       throw error;
     }
   }

@@ -17,6 +17,14 @@ export interface StraySigns {
   readonly since: Date | undefined;
 }
 
+/** Grants that have ended and left something at their targets: without power, and waiting for somebody to look through it. */
+export interface LeftoverSigns {
+  /** How many grants. */
+  readonly count: number;
+  /** Since when the first of them has ended; `undefined` when there is none. */
+  readonly since: Date | undefined;
+}
+
 /** A deadline that is over, with the end not decided: no timekeeper has looked since. */
 export interface Overdue {
   readonly since: Date;
@@ -66,5 +74,12 @@ export class VitalSigns {
        FROM strays WHERE state IN ('found', 'removing')`,
     );
     return { count: row?.count ?? 0, targets: row?.targets ?? 0, since: row?.since ?? undefined };
+  }
+
+  async leftovers(): Promise<LeftoverSigns> {
+    const [row] = await this.database.query<{ count: number; since: Date | null }[]>(
+      `SELECT count(*)::int AS count, min(ended_at) AS since FROM grants WHERE state = 'ended' AND leftovers <> '[]'`,
+    );
+    return { count: row?.count ?? 0, since: row?.since ?? undefined };
   }
 }

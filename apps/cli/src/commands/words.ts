@@ -52,7 +52,11 @@ const GRANT_COLOURS = {
   ended: 'dim',
 } as const;
 
-export const grantStateCell = ({ state }: Grant): Cell => ({ text: state, colour: GRANT_COLOURS[state] });
+/** One that has ended and left something waits for somebody to look through it. */
+export const grantStateCell = ({ state, leftovers }: Grant): Cell =>
+  state === 'ended' && leftovers.length > 0
+    ? { text: 'ended, left something', colour: 'yellow' }
+    : { text: state, colour: GRANT_COLOURS[state] };
 
 /** When it ends, ended, or should have: the one time that counts in a list. */
 export function endWords(grant: Grant, now: number): string {

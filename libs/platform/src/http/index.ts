@@ -1,6 +1,6 @@
 export { clientAddress } from './client-address';
 export { HEALTH_CHECKS, HealthController, type CheckResult, type HealthCheck } from './health';
-export { createMetrics } from './metrics';
+export { askedGauge, createMetrics, type Metrics } from './metrics';
 export { type Problem } from './problem';
 export { ProblemFilter } from './problem.filter';
 export { Public, ROUTE_RULE, SignedIn, type RouteRule } from './public';
