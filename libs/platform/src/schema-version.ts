@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm';
 import { AppError } from '@app/kernel';
 
 /** The last file of `migrations/` that this build knows. */
-export const SCHEMA_VERSION = 10;
+export const SCHEMA_VERSION = 11;
 
 export class WrongSchemaVersion extends AppError {
   constructor(found: number) {
