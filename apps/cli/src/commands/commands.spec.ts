@@ -324,6 +324,26 @@ describe('approve', () => {
   });
 });
 
+describe('the list of grants', () => {
+  it('marks those that have ended and left something, which waits for somebody', async () => {
+    const ended = { state: 'ended', endReason: 'expired', endedAt: inSeconds(-60) } as const;
+    const items = [
+      aGrant({
+        ...ended,
+        id: '11111111-0000-4000-8000-000000000001',
+        leftovers: [{ what: 'view v', why: 'no plain data' }],
+      }),
+      aGrant({ ...ended, id: '22222222-0000-4000-8000-000000000002' }),
+    ];
+    desk.service.on('GET /v1/grants', { body: { items } });
+    const { stdout } = await desk.run(['grants', '--all']);
+    const states = stdout
+      .split('\n')
+      .flatMap((line) => /^([12])\1{7}.* (ended(?:, left something)?)  /.exec(line)?.slice(1) ?? []);
+    expect(states).toEqual(['1', 'ended, left something', '2', 'ended']);
+  });
+});
+
 describe('ids', () => {
   const other = '1a2b9999-0000-4000-8000-000000000009';
 
