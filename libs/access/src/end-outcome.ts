@@ -4,6 +4,7 @@ import type { Ended, Proof } from '@app/providers';
 import { Evidence } from './evidence.entity';
 import type { Grant } from './grant.entity';
 import { grantMachine } from './grant.machine';
+import { lastAttempts, withEarlier } from './last-attempt';
 import { digest } from './scope';
 
 /** A grant that this process is ending, and the work that it holds the lease on. */
@@ -26,10 +27,15 @@ export async function withdrawCredentials(tx: Transaction, grantIds: readonly st
   );
 }
 
-/** Writes down that they have ended, and what shows it. The caller has finished their operations in the same transaction. */
+/** Writes down that they have ended, what was done for it in all attempts, and what shows it. The caller has finished their operations in the same transaction. */
 export async function conclude(tx: Transaction, proven: readonly ProvenEnding[]): Promise<void> {
+  const earlier = await lastAttempts(
+    tx,
+    proven.map(({ grant }) => grant.id),
+  );
   const ends = proven.map(({ operation, grant, ended, proof }) => {
-    const evidence = { end: { steps: ended.steps, leftovers: ended.leftovers }, proof: { checks: proof.checks } };
+    const steps = withEarlier(earlier.get(grant.id), ended.steps);
+    const evidence = { end: { steps, leftovers: ended.leftovers }, proof: { checks: proof.checks } };
     return { operation, grant, evidence, digest: digest(evidence) };
   });
   await recover(
@@ -37,7 +43,8 @@ export async function conclude(tx: Transaction, proven: readonly ProvenEnding[])
     ends.map(({ grant }) => grant),
   );
   const [, affected] = await tx.query<[unknown[], number]>(
-    `UPDATE grants g SET state = $5, revision = g.revision + 1, ended_at = clock_timestamp(), evidence_digest = it.digest, leftovers = it.leftovers
+    `UPDATE grants g SET state = $5, revision = g.revision + 1, ended_at = clock_timestamp(), evidence_digest = it.digest, leftovers = it.leftovers,
+       last_attempt = NULL
      FROM unnest($1::uuid[], $2::integer[], $3::bytea[], $4::jsonb[]) AS it (id, revision, digest, leftovers)
      WHERE g.id = it.id AND g.revision = it.revision`,
     [

@@ -1,11 +1,12 @@
 import { AppError, failpoint } from '@app/kernel';
 import { Operations, type Operation } from '@app/platform';
-import type { Proof } from '@app/providers';
+import type { Ended, Proof } from '@app/providers';
 import { conclude, withdrawCredentials } from './end-outcome';
 import { Evidence } from './evidence.entity';
 import { Grant } from './grant.entity';
 import { grantMachine } from './grant.machine';
-import { objectionTo, onRecord, tried, type Ground, type ProofGrounds } from './proof-grounds';
+import { noteAttempts, type Attempted } from './last-attempt';
+import { objectionTo, onRecord, seenOf, tried, type Ground, type ProofGrounds } from './proof-grounds';
 import { Work } from './work';
 
 /** Takes a grant away and proves it. Gated by nothing: no policy, no approver, no owner. */
@@ -22,21 +23,38 @@ export class Ending {
       await withdrawCredentials(tx, [grant.id]);
     });
     failpoint('ending.withdrawn');
-    const { name, provider, access } = await this.work.reach.connected(grant.targetId);
-    const ref = await this.work.reach.ref(grant.id);
-    const ended = await this.work.speak(operation, { name, step: 'end' }, () => provider.end(access, ref));
-    failpoint('ending.ended');
-    const ground = await this.#ground(grant.id);
-    const asked = { name, step: 'prove', outcome: ({ verdict }: Proof) => verdict } as const;
-    const seen = await this.work.speak(operation, asked, () => provider.prove(access, ref, tried(ground).proofCopy));
-    failpoint('ending.proven');
-    const objection = objectionTo(seen, ground);
-    if (objection) throw objection;
+    const { ended, proof } = await this.#proven(operation, grant);
     await this.work.commit(operation, async (tx) => {
       await Operations.finish(tx, operation);
-      await conclude(tx, [{ operation, grant, ended, proof: onRecord(seen, ground) }]);
+      await conclude(tx, [{ operation, grant, ended, proof }]);
     });
     failpoint('ending.committed');
+  }
+
+  /** @throws AppError when it is not: then it is written down how far it came */
+  async #proven(operation: Operation, grant: Grant): Promise<{ ended: Ended; proof: Proof }> {
+    let came: Attempted = { steps: [], checks: [] };
+    try {
+      const { name, provider, access } = await this.work.reach.connected(grant.targetId);
+      const ref = await this.work.reach.ref(grant.id);
+      const ended = await this.work.speak(operation, { name, step: 'end' }, () => provider.end(access, ref));
+      came = { ...came, steps: ended.steps };
+      failpoint('ending.ended');
+      const ground = await this.#ground(grant.id);
+      const asked = { name, step: 'prove', outcome: ({ verdict }: Proof) => verdict } as const;
+      const seen = await this.work.speak(operation, asked, () => provider.prove(access, ref, tried(ground).proofCopy));
+      failpoint('ending.proven');
+      came = { ...came, checks: seenOf(seen, ground) };
+      const objection = objectionTo(seen, ground);
+      if (objection) throw objection;
+      return { ended, proof: onRecord(seen, ground) };
+    } catch (error) {
+      await this.work.commit(operation, async (tx) => {
+        await Operations.hold(tx, operation, 'end');
+        await noteAttempts(tx, new Map([[grant.id, came]]));
+      });
+      throw error;
+    }
   }
 
   /** An end that does not get on is stuck: visible, and tried for ever. */

@@ -1,6 +1,7 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import type { Leftover } from '@app/providers';
 import type { EndReason, GrantState } from './grant.machine';
+import type { LastAttempt } from './last-attempt';
 
 /** One entitlement for one identity, from approval until its end is proven. */
 @Entity('grants')
@@ -64,6 +65,10 @@ export class Grant {
   /** The code of what kept it from beginning, or keeps it from ending. */
   @Column('text', { nullable: true })
   failure!: string | null;
+
+  /** What an end that is not proven yet has come to. */
+  @Column('jsonb', { name: 'last_attempt', nullable: true })
+  lastAttempt!: LastAttempt | null;
 
   @Column('bytea', { name: 'evidence_digest', nullable: true })
   evidenceDigest!: Buffer | null;

@@ -7,6 +7,7 @@ import type { EvidenceKind } from './evidence.entity';
 import type { Asker } from './facts';
 import type { EndReason, GrantState } from './grant.machine';
 import { Judge } from './judge';
+import type { LastAttempt } from './last-attempt';
 import { newestGrants, Parameters } from './newest';
 import { pageOf, parseCursor, type Page } from './page';
 import { sightParameters, VISIBLE_GRANT, type Sight } from './sight';
@@ -59,6 +60,8 @@ export interface Retry {
 export interface GrantLife extends GrantView {
   readonly evidence: readonly { kind: EvidenceKind; at: Date; body: Readonly<Record<string, unknown>> }[];
   readonly retry: Retry | null;
+  /** What its end has come to, while it is not proven; `null` before it was tried, and when it is proven. */
+  readonly lastAttempt: LastAttempt | null;
   /** The database's time when this was seen: what `endsAt` is judged by. */
   readonly asOf: Date;
 }
@@ -128,7 +131,7 @@ export class GrantsView {
       'SELECT kind, created_at AS at, body FROM evidence WHERE grant_id = $1 ORDER BY id',
       [id],
     );
-    return { ...view, evidence, ...(await retried(manager, id)) };
+    return { ...view, evidence, ...(await underWay(manager, id)) };
   }
 
   async #shown(manager: EntityManager, rows: readonly Row[]): Promise<GrantView[]> {
@@ -148,11 +151,17 @@ export class GrantsView {
 const CODE = /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$/;
 
 /** What did not go through yet, by the code of one of our own errors and never by foreign words; and what time it is. */
-async function retried(manager: EntityManager, id: string): Promise<Pick<GrantLife, 'retry' | 'asOf'>> {
+async function underWay(
+  manager: EntityManager,
+  id: string,
+): Promise<Pick<GrantLife, 'retry' | 'lastAttempt' | 'asOf'>> {
   const [row] = await manager.query<
-    { asOf: Date; retry: (Omit<Retry, 'nextAt'> & { nextMs: number | null }) | null }[]
+    (Pick<GrantLife, 'lastAttempt' | 'asOf'> & {
+      retry: (Omit<Retry, 'nextAt'> & { nextMs: number | null }) | null;
+    })[]
   >(
     `SELECT date_trunc('milliseconds', clock_timestamp()) AS "asOf",
+       (SELECT g.last_attempt FROM grants g WHERE g.id = $1) AS "lastAttempt",
        (SELECT jsonb_build_object('kind', o.kind, 'attempts', o.attempt, 'failure', o.last_error,
                  'nextMs', CASE WHEN o.lease_owner IS NULL THEN floor(extract(epoch FROM o.run_after) * 1000) END)
           FROM operations o
@@ -160,10 +169,11 @@ async function retried(manager: EntityManager, id: string): Promise<Pick<GrantLi
     [id, GRANT_WORK],
   );
   if (!row) throw new Error('the database does not say what time it is');
-  if (!row.retry) return { retry: null, asOf: row.asOf };
-  const { kind, attempts, failure, nextMs } = row.retry;
+  const { retry, ...rest } = row;
+  if (!retry) return { retry, ...rest };
+  const { kind, attempts, failure, nextMs } = retry;
   const nextAt = nextMs === null ? null : new Date(nextMs);
-  return { retry: { kind, attempts, failure: CODE.test(failure) ? failure : 'internal', nextAt }, asOf: row.asOf };
+  return { retry: { kind, attempts, failure: CODE.test(failure) ? failure : 'internal', nextAt }, ...rest };
 }
 
 function shownCredential(

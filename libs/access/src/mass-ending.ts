@@ -4,7 +4,8 @@ import { Batch, type Operation, type Transaction } from '@app/platform';
 import { endsMany, type EndedMany, type EndsMany, type Provider } from '@app/providers';
 import { conclude, withdrawCredentials, type HeldEnding, type ProvenEnding } from './end-outcome';
 import { Grant } from './grant.entity';
-import { objectionTo, onRecord, tried, type ProofGrounds } from './proof-grounds';
+import { noteAttempts, type Attempted } from './last-attempt';
+import { objectionTo, onRecord, seenOf, tried, type ProofGrounds } from './proof-grounds';
 import type { Connected, Work } from './work';
 
 /** How many grants are ended by one call. */
@@ -53,11 +54,7 @@ export class MassEnding {
     const { batch } = mass;
     const begun = await this.#withdraw(mass);
     failpoint('mass_ending.withdrawn');
-    const { ended, later: notYet } = await this.#end(mass, begun);
-    const later = new Set(notYet);
-    failpoint('mass_ending.ended');
-    const proven = await this.#prove(mass, begun, ended);
-    failpoint('mass_ending.proven');
+    const { proven, later } = await this.#tried(mass, begun);
     const over = await this.#conclude(mass, proven);
     failpoint('mass_ending.committed');
     const left = batch.others.filter(({ subjectId }) => !over.has(subjectId));
@@ -91,6 +88,33 @@ export class MassEnding {
     });
   }
 
+  /** Of those that it does not prove, it is written down how far it came. */
+  async #tried(
+    mass: Mass,
+    begun: readonly HeldEnding[],
+  ): Promise<{ proven: readonly ProvenEnding[]; later: ReadonlySet<string> }> {
+    let came: ReadonlyMap<string, Attempted> = new Map(idsOf(begun).map((id) => [id, { steps: [], checks: [] }]));
+    try {
+      const { ended, later } = await this.#end(mass, begun);
+      came = new Map([...ended].map(([id, { steps }]) => [id, { steps, checks: [] }]));
+      failpoint('mass_ending.ended');
+      const { proven, unproven } = await this.#prove(mass, begun, ended);
+      came = unproven;
+      failpoint('mass_ending.proven');
+      return { proven, later: new Set(later) };
+    } finally {
+      await this.#note(mass, begun, came);
+    }
+  }
+
+  async #note({ batch }: Mass, begun: readonly HeldEnding[], came: ReadonlyMap<string, Attempted>): Promise<void> {
+    if (came.size === 0) return;
+    await this.#commit(begun, async (tx) => {
+      const ours = new Set((await batch.hold(tx, 'end')).map(({ subjectId }) => subjectId));
+      await noteAttempts(tx, new Map([...came].filter(([id]) => ours.has(id))));
+    });
+  }
+
   async #end({ batch, target: { name, provider, access } }: Mass, begun: readonly HeldEnding[]): Promise<EndedMany> {
     if (begun.length === 0) return { ended: new Map(), later: [] };
     const refs = await this.work.reach.refs(idsOf(begun));
@@ -102,20 +126,24 @@ export class MassEnding {
     { batch, target }: Mass,
     begun: readonly HeldEnding[],
     ended: EndedMany['ended'],
-  ): Promise<ProvenEnding[]> {
+  ): Promise<{ proven: ProvenEnding[]; unproven: Map<string, Attempted> }> {
+    const proven: ProvenEnding[] = [];
+    const unproven = new Map<string, Attempted>();
     const gone = begun.filter(({ grant }) => ended.has(grant.id));
-    if (gone.length === 0) return [];
+    if (gone.length === 0) return { proven, unproven };
     // A login for each would take longer than the ends: what nobody has picked up, nobody can try either.
     const grounds = await this.grounds.of(idsOf(gone), 'picked up');
     const refs = await this.work.reach.refs(idsOf(gone));
     const asked = refs.map((grant) => ({ grant, ...tried(of(grounds, grant.grantId)) }));
     const call = { name: target.name, step: 'prove', of: gone.length, renew: () => batch.renew() } as const;
     const proofs = await this.work.speak(batch.first, call, () => target.provider.proveMany(target.access, asked));
-    return gone.flatMap((held) => {
+    for (const held of gone) {
       const { id } = held.grant;
       const [ground, proof] = [of(grounds, id), of(proofs, id)];
-      return objectionTo(proof, ground) ? [] : [{ ...held, ended: of(ended, id), proof: onRecord(proof, ground) }];
-    });
+      if (objectionTo(proof, ground)) unproven.set(id, { steps: of(ended, id).steps, checks: seenOf(proof, ground) });
+      else proven.push({ ...held, ended: of(ended, id), proof: onRecord(proof, ground) });
+    }
+    return { proven, unproven };
   }
 
   async #conclude({ batch }: Mass, proven: readonly ProvenEnding[]): Promise<ReadonlySet<string>> {

@@ -86,6 +86,12 @@ export class ProofGrounds {
   }
 }
 
+const ELSEWHERE: ProofCheck = {
+  check: 'the target is the server on which it was made',
+  verdict: 'unknown',
+  answer: 'it is another one: what is seen there shows nothing',
+};
+
 /** What a provider is given to try. */
 export const tried = ({ copy }: Ground): { proofCopy?: Secret<Credential> } =>
   copy === undefined || copy === 'broken' ? {} : { proofCopy: copy };
@@ -99,6 +105,10 @@ export function objectionTo(proof: Proof, { server }: Ground): AppError | undefi
   if (proof.verdict !== 'ended') return new EndNotProven(proof);
   return isAnother(proof.server, server) ? new AnotherServer() : undefined;
 }
+
+/** What was seen, for whoever wants to know why it does not prove the end. */
+export const seenOf = (proof: Proof, ground: Ground): readonly ProofCheck[] =>
+  isAnother(proof.server, ground.server) ? [ELSEWHERE] : onRecord(proof, ground).checks;
 
 /** Two that are known, and are not the same. */
 export const isAnother = (server: string | undefined, meant: string | undefined): boolean =>

@@ -65,6 +65,16 @@ export const grantLife = z
       })
       .nullable()
       .describe('Work at the target that did not go through yet.'),
+    lastAttempt: z
+      .object({
+        at: instant,
+        steps: z.array(z.string()).describe('What was done at the target, in all attempts so far.'),
+        checks: z
+          .array(z.object({ check: z.string(), verdict: z.enum(['ended', 'alive', 'unknown']), answer: z.string() }))
+          .describe('What was looked at and tried in the last one; empty when it did not come to that.'),
+      })
+      .nullable()
+      .describe('What an end that is not proven yet has come to.'),
     asOf: instant.describe("The database's time when this was seen: what the deadline is judged by."),
   })
   .meta({ id: 'GrantLife' });

@@ -8,7 +8,7 @@ import { grantLifeWords } from './life';
 
 const told = (changes: Partial<GrantLife>): string =>
   grantLifeWords(
-    { ...aGrant(), retry: null, asOf: inSeconds(0), ...changes },
+    { ...aGrant(), retry: null, lastAttempt: null, asOf: inSeconds(0), ...changes },
     (_, text) => text,
     Date.parse(inSeconds(0)),
   ).join('\n');
@@ -30,6 +30,30 @@ describe('the life of a grant', () => {
   it('counts what failed, not what goes on', () => {
     const text = told({ state: 'activating', retry: retry({ kind: 'begin', attempts: 2, nextAt: null }) });
     expect(text).toMatch(/beginning {2}it was tried once: .*\n.*trying again now/);
+  });
+
+  it('says of an end that is not proven when it was tried last, what was done, and which check does not show it', () => {
+    const lastAttempt = {
+      at: inSeconds(-2),
+      steps: ['closed the login', 'ended 2 sessions'],
+      checks: [
+        { check: 'nobody is in', verdict: 'ended', answer: '0 sessions' },
+        { check: 'nobody can use what the role still owns', verdict: 'alive', answer: 'was given 1 right by hand' },
+        { check: 'no start is under way', verdict: 'unknown', answer: 'it does not say' },
+      ],
+    } as const;
+    const text = told({ state: 'stuck', endingAt: inSeconds(-9), stuckAt: inSeconds(-4), lastAttempt });
+    expect(text).toMatch(
+      /not proven last tried [\d-]+ [\d:.]+\n {4}closed the login\n {4}ended 2 sessions\n {4}✗ nobody can use .*\n {6}was given 1 right by hand\n {4}\? no start .*\n {6}it does not say$/,
+    );
+    expect(text).not.toContain('nobody is in');
+    const away = told({
+      state: 'ending',
+      endingAt: inSeconds(-9),
+      lastAttempt: { ...lastAttempt, steps: [], checks: [] },
+    });
+    expect(away).toMatch(/\n {4}nothing was done\n {4}\? it could not be looked at$/);
+    expect(told({ state: 'ending', endingAt: inSeconds(-9) })).not.toContain('last tried');
   });
 
   it('says what a grant did not begin for, and what it got stuck for', () => {

@@ -32,6 +32,7 @@ export function grantLifeWords(grant: GrantLife, paint: Paint, now: number): str
     ...(isWaiting(grant) ? ['', `  ${paint('yellow', deadlineOfTarget(grant))}`] : []),
     ...leftovers(grant, paint),
     ...grant.evidence.flatMap((each) => ['', ...evidenceWords(each, paint)]),
+    ...attemptWords(grant, paint),
   ];
 }
 
@@ -115,6 +116,19 @@ function evidenceWords({ kind, at, body }: Evidence, paint: Paint): string[] {
   return [
     `  ${paint('bold', TITLES[kind])} ${paint('dim', exactTime(at))}`,
     ...bodyWords(kind, body, paint).map((line) => `    ${line}`),
+  ];
+}
+
+/** What an end that is not proven yet has come to: what was done, and what keeps it from being proven. */
+function attemptWords({ lastAttempt }: GrantLife, paint: Paint): string[] {
+  if (lastAttempt === null) return [];
+  const { at, steps, checks } = lastAttempt;
+  const open = checks.filter(({ verdict }) => verdict !== 'ended').flatMap((check) => checkWords(check, paint));
+  return [
+    '',
+    `  ${paint('bold', 'Done so far, and not proven')} ${paint('dim', `last tried ${exactTime(at)}`)}`,
+    ...(steps.length === 0 ? ['nothing was done'] : steps.map((step) => visible(step))).map((line) => `    ${line}`),
+    ...(checks.length === 0 ? ['? it could not be looked at'] : open).map((line) => `    ${line}`),
   ];
 }
 

@@ -166,9 +166,25 @@ export interface Retry {
   readonly nextAt: string | null;
 }
 
+/** What an end that is not proven yet has come to. */
+export interface LastAttempt {
+  readonly at: string;
+  /** What was done, in all attempts so far. */
+  readonly steps: readonly string[];
+  /** What was seen in the last one. */
+  readonly checks: readonly ProofCheck[];
+}
+
+export interface ProofCheck {
+  readonly check: string;
+  readonly verdict: 'ended' | 'alive' | 'unknown';
+  readonly answer: string;
+}
+
 export interface GrantLife extends Grant {
   readonly evidence: readonly Evidence[];
   readonly retry: Retry | null;
+  readonly lastAttempt: LastAttempt | null;
   /** The database's time when this was seen. */
   readonly asOf: string;
 }
