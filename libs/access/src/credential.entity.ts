@@ -38,6 +38,9 @@ export class GrantCredential {
   @Column('integer', { name: 'refused_pick_ups', default: 0 })
   refusedPickUps!: number;
 
+  @Column('integer', { name: 'replacements_asked', default: 0 })
+  replacementsAsked!: number;
+
   @Column({ type: 'timestamptz', name: 'created_at', insert: false, update: false })
   createdAt!: Date;
 }

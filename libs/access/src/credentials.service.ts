@@ -45,7 +45,7 @@ export class CredentialsService {
     return { credential: new Secret(JSON.parse(text.reveal()) as Credential) };
   }
 
-  /** The reply was lost: a new password on the same role, three times at most. The old one stops to work. */
+  /** The reply was lost: a new password on the same role, three times at most. The old one stops to work. Who asks is an event. */
   async replace(tx: Transaction, asker: Asker, grantId: string): Promise<OpenOperation> {
     const grant = await this.#activeGrant(tx, asker, grantId);
     if (await isScopeChanged(tx, grant)) throw new NoReplacementLeft('target_changed');
@@ -58,6 +58,10 @@ export class CredentialsService {
     const current = await this.#lockCurrent(tx, grant.id);
     if (current?.state !== 'picked_up') throw new NoReplacementLeft('not_picked_up');
     if (current.version >= MAX_VERSION) throw new NoReplacementLeft('used_up');
+    await tx.query(
+      `UPDATE credentials SET state = $2, revision = revision + 1, replacements_asked = replacements_asked + 1 WHERE id = $1`,
+      [current.id, credentialMachine.next('picked_up', 'ask_for_another')],
+    );
     return operation;
   }
 

@@ -46,4 +46,30 @@ describe('where a credential was picked up', () => {
       refused: { details: { pickedUpFrom: null, pickedUpAt: expect.stringMatching(/Z$/) } },
     });
   });
+
+  it('is in the record with who came second, and with who asked for another one, and from where', async () => {
+    const id = await pickedUp();
+    await house.as(olga, (tx) => house.credentials.pickUp(tx, olga, id));
+    await house.as(olga, (tx) => house.credentials.replace(tx, olga, id));
+    const events = await house.owner.query<{ told: object }[]>(
+      `SELECT convert_from(canonical, 'UTF8')::jsonb AS told FROM audit_events
+       WHERE subject_id = (SELECT id FROM credentials WHERE grant_id = $1) ORDER BY sequence OFFSET 2`,
+      [id],
+    );
+    const from = { address: expect.stringMatching(/^[0-9a-f]{64}$/), channel: 'test' };
+    const common = { ...from, actor: olga.identityId, from: 'picked_up', to: 'picked_up', grant: id };
+    expect(events.map(({ told }) => told)).toMatchObject([
+      { ...common, refusedPickUps: '1', replacementsAsked: '0' },
+      { ...common, refusedPickUps: '1', replacementsAsked: '1' },
+    ]);
+  });
+
+  it('is no event when there is nothing to ask for', async () => {
+    const id = await pickedUp();
+    const ask = () => house.as(olga, (tx) => house.credentials.replace(tx, olga, id));
+    await ask();
+    await expect(ask()).rejects.toMatchObject({ code: 'access.replacement_under_way' });
+    const rows = await house.owner.query('SELECT replacements_asked AS asked FROM credentials');
+    expect(rows).toEqual([{ asked: 1 }]);
+  });
 });
