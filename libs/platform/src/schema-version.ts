@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm';
 import { AppError } from '@app/kernel';
 
 /** The last file of `migrations/` that this build knows. */
-export const SCHEMA_VERSION = 11;
+export const SCHEMA_VERSION = 12;
 
 export class WrongSchemaVersion extends AppError {
   constructor(found: number) {
