@@ -8,7 +8,7 @@ import { CannotRun, runChild } from '../exec/run-child';
 import { rememberTerminal } from '../exec/sane-terminal';
 import { Interrupted } from '../failure';
 import { report } from '../report';
-import { keptOrPickedUp } from '../service/credentials';
+import { keptOrPickedUp, type PickedUpHere } from '../service/credentials';
 import { grantId } from '../service/resolve';
 import type { Grant, GrantLife } from '../service/shapes';
 import { isAway, waitUntil } from '../service/waiting';
@@ -16,6 +16,7 @@ import type { KeptCredential } from '../state/kept-credentials';
 import { progress } from '../terminal/progress';
 import { visible } from '../terminal/visible';
 import { hasEnded } from './ended';
+import { sayUnlessKept } from './not-kept';
 
 export function addExecCommand(program: Command, act: Act): void {
   program
@@ -29,7 +30,7 @@ export function addExecCommand(program: Command, act: Act): void {
 
 interface Held {
   readonly id: string;
-  readonly credential: KeptCredential;
+  readonly credential: PickedUpHere;
   /** The service did not answer: this is what was kept. */
   readonly away: boolean;
 }
@@ -48,6 +49,7 @@ async function exec(context: Context, _: object, text: string, command: string[]
   }
   if (held.away && !terminal.json)
     terminal.note('The service does not answer; going on with what was picked up before.');
+  sayUnlessKept(context, held.id, held.credential);
   const restore = rememberTerminal(terminal);
   try {
     const outcome = await runChild({

@@ -13,6 +13,7 @@ import { pairs, table } from '../terminal/table';
 import { clockTime, relative } from '../terminal/times';
 import { visible, visibleLines } from '../terminal/visible';
 import { hadEnded } from './ended';
+import { sayUnlessKept } from './not-kept';
 import { retryWords } from './failure-words';
 import { grantLifeWords, requestLifeWords } from './life';
 import { listOptions, parseLimit, type ListOptions } from './list-options';
@@ -153,6 +154,7 @@ async function credential(context: Context, { replace }: { replace?: boolean }, 
       terminal.note(`What was picked up is kept here: ${context.suggest(`exec ${short(id)} -- <command>`)} uses it.`);
     throw error;
   });
+  sayUnlessKept(context, id, picked);
   terminal.show(withoutOurs(picked), () => credentialWords(context, picked));
 }
 

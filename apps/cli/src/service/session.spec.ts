@@ -162,7 +162,7 @@ it('signs in, waits as long as it is told to, and keeps what it gets', async () 
 
 describe('signing in where somebody is signed in already', () => {
   const keep = () =>
-    new KeptCredentials(desk.profile).keep(GRANT_ID, {
+    new KeptCredentials(desk.profile).reserve(GRANT_ID).keep({
       fields: {},
       environment: {},
       endsAt: inSeconds(600),

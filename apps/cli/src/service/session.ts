@@ -41,8 +41,13 @@ export class Session {
       const stored = this.#file.read();
       if (!stored) throw new NotSignedIn('you are not signed in');
       if (stored.accessToken.reveal() !== stale.reveal()) return stored.accessToken;
-      const renewed = await this.#refresh(stored);
-      this.#file.write(renewed);
+      // The service takes a refresh token once: what could not be kept would be the end of the sign-in.
+      const place = this.#file.reserve();
+      const renewed = await this.#refresh(stored).catch((error: unknown) => {
+        place.release();
+        throw error;
+      });
+      place.keep(renewed);
       return renewed.accessToken;
     });
   }

@@ -17,7 +17,7 @@ beforeEach(async () => {
 afterEach(() => desk.close());
 
 function keep(id = GRANT_ID, seconds = 600, profile = desk.profile): void {
-  new KeptCredentials(profile).keep(id, {
+  new KeptCredentials(profile).reserve(id).keep({
     fields: {},
     environment: {},
     endsAt: inSeconds(seconds),

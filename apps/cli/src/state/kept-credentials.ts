@@ -1,4 +1,5 @@
 import type { PickedUp } from '../service/shapes';
+import { orCannotKeep } from './cannot-keep';
 import type { PrivateFolder } from './private-files';
 
 /** A credential that was picked up, as it is kept until its grant ends. */
@@ -13,8 +14,16 @@ export interface KeptCredential extends PickedUp {
 
 const FOLDER = 'credentials';
 const FILE = 'credential.json';
+/** More than a credential with its certificates takes, in bytes. */
+const ROOM = 65_536;
 const BEING_KEPT_MS = 60_000;
 const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Where a credential is about to be kept: one of the two is done, once. */
+export interface Place {
+  keep(credential: KeptCredential): void;
+  release(): void;
+}
 
 /** The credentials that this profile has picked up, a folder for each grant. */
 export class KeptCredentials {
@@ -45,8 +54,11 @@ export class KeptCredentials {
     return this.ids().filter((id) => id.startsWith(text) || this.find(id)?.entitlement === text);
   }
 
-  keep(grantId: string, credential: KeptCredential): void {
-    this.#of(grantId).write(FILE, JSON.stringify(credential));
+  /** Takes the room for what is about to be picked up. @throws CannotKeep */
+  reserve(grantId: string): Place {
+    const folder = this.#of(grantId);
+    const file = orCannotKeep(folder.path, () => folder.reserve(FILE, ROOM));
+    return { keep: (credential) => file.write(JSON.stringify(credential)), release: () => file.release() };
   }
 
   /** Writes what the client wants as a file. @returns its path */

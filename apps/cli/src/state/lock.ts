@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Failure } from '../failure';
+import { orCannotKeep } from './cannot-keep';
 import type { PrivateFolder } from './private-files';
 
 const POLL_MS = 25;
@@ -9,16 +10,18 @@ const SQLITE_BUSY = 5;
 /**
  * Runs the work while no other process of ours holds the lock. It is the system's own lock on an open file, which ends
  * with its holder however that ends; Node offers no file locks but those of its SQLite.
+ *
+ * @throws CannotKeep
  */
 export async function withLock<T>(folder: PrivateFolder, name: string, work: () => Promise<T>): Promise<T> {
-  const path = folder.touch(name);
+  const path = orCannotKeep(folder.path, () => folder.touch(name));
   // By name, when it is needed: the bundler does not know this module.
   const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
   const startedAt = performance.now();
   for (;;) {
     const held = new DatabaseSync(path, { timeout: 0 });
     try {
-      if (taken(held)) return await work();
+      if (orCannotKeep(folder.path, () => taken(held))) return await work();
     } finally {
       held.close();
     }

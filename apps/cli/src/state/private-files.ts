@@ -1,20 +1,17 @@
-import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
   fstatSync,
-  fsyncSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
-  writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Failure } from '../failure';
+import { ReservedFile } from './reserved-file';
 
 const OTHERS = 0o077;
 const MAX_BYTES = 1_048_576;
@@ -85,23 +82,14 @@ export class PrivateFolder {
 
   /** Whole or, whatever happens, as it was before. */
   write(name: string, text: string): void {
-    this.ensure();
     if (Buffer.byteLength(text) > MAX_BYTES) throw new RangeError('too much for one private file');
-    const partial = this.file(`.${name}.${randomBytes(6).toString('hex')}`);
-    try {
-      const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-      const file = openSync(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-      try {
-        writeSync(file, text);
-        fsyncSync(file);
-      } finally {
-        closeSync(file);
-      }
-      renameSync(partial, this.file(name));
-    } catch (error) {
-      rmSync(partial, { force: true });
-      throw error;
-    }
+    this.reserve(name, 0).write(text);
+  }
+
+  /** Takes the room for a file before there is something to write: whoever gets it, writes or releases it. */
+  reserve(name: string, bytes: number): ReservedFile {
+    this.ensure();
+    return new ReservedFile(this.path, name, bytes);
   }
 
   /** An empty file that is there from now on; what is in it is kept. @returns its path */

@@ -1,7 +1,10 @@
 import { Secret } from '@app/kernel';
+import { orCannotKeep } from './cannot-keep';
 import type { PrivateFolder } from './private-files';
 
 const FILE = 'sign-in.json';
+/** More than two tokens take, in bytes. */
+const ROOM = 16_384;
 
 /** What a profile has of its sign-in. */
 export interface StoredSignIn {
@@ -25,11 +28,20 @@ export class SignInFile {
     }
   }
 
-  write({ accessToken, refreshToken }: StoredSignIn): void {
-    this.folder.write(FILE, JSON.stringify({ accessToken: accessToken.reveal(), refreshToken: refreshToken.reveal() }));
+  write(signIn: StoredSignIn): void {
+    this.folder.write(FILE, textOf(signIn));
+  }
+
+  /** Takes the room for tokens that are about to come; one of the two is done, once. @throws CannotKeep */
+  reserve(): { keep(signIn: StoredSignIn): void; release(): void } {
+    const file = orCannotKeep(this.folder.path, () => this.folder.reserve(FILE, ROOM));
+    return { keep: (signIn) => file.write(textOf(signIn)), release: () => file.release() };
   }
 
   remove(): void {
     this.folder.remove(FILE);
   }
 }
+
+const textOf = ({ accessToken, refreshToken }: StoredSignIn): string =>
+  JSON.stringify({ accessToken: accessToken.reveal(), refreshToken: refreshToken.reveal() });
