@@ -3,8 +3,8 @@ import type { Act } from '../act';
 import type { Context } from '../context';
 import { EXIT } from '../exit-codes';
 import { childEnvironment, variablesOf } from '../exec/child-environment';
-import { grantEnd } from '../exec/grant-end';
-import { CannotRun, runChild } from '../exec/run-child';
+import { grantEnd, lookOnce } from '../exec/grant-end';
+import { CannotRun, runChild, type Outcome } from '../exec/run-child';
 import { rememberTerminal } from '../exec/sane-terminal';
 import { Interrupted } from '../failure';
 import { report } from '../report';
@@ -12,11 +12,14 @@ import { keptOrPickedUp, type PickedUpHere } from '../service/credentials';
 import { grantId } from '../service/resolve';
 import type { Grant, GrantLife } from '../service/shapes';
 import { isAway, waitUntil } from '../service/waiting';
-import type { KeptCredential } from '../state/kept-credentials';
 import { progress } from '../terminal/progress';
 import { visible } from '../terminal/visible';
 import { hasEnded } from './ended';
 import { sayUnlessKept } from './not-kept';
+import { short } from './words';
+
+/** How long a command that failed waits for why, in milliseconds. */
+const LOOK_MS = 2_000;
 
 export function addExecCommand(program: Command, act: Act): void {
   program
@@ -51,6 +54,7 @@ async function exec(context: Context, _: object, text: string, command: string[]
     terminal.note('The service does not answer; going on with what was picked up before.');
   sayUnlessKept(context, held.id, held.credential);
   const restore = rememberTerminal(terminal);
+  const look = (signal: AbortSignal): Promise<Grant> => api.getWhile<Grant>(signal, `/v1/grants/${held.id}`);
   try {
     const outcome = await runChild({
       command,
@@ -58,22 +62,33 @@ async function exec(context: Context, _: object, text: string, command: string[]
       passSignals,
       end: (over) =>
         grantEnd({
-          look: (signal) => api.getWhile<Grant>(signal, `/v1/grants/${held.id}`),
+          look,
           now,
           endsAt: held.credential.endsAt,
           signal: over,
         }),
     });
-    if (outcome.ended === undefined) return outcome.code;
+    const reason = outcome.ended ?? (await endedFirst(outcome, look));
+    if (reason === undefined) return outcome.code;
     kept.forget(held.id);
     restore();
-    sayEnded(context, held.credential, outcome.ended);
+    sayEnded(context, held, reason);
     return EXIT.grantEnded;
   } catch (error) {
     if (!(error instanceof CannotRun)) throw error;
     report(context, error);
     return error.exitCode;
   }
+}
+
+/** The target cuts a session at once, and we look every now and then: a command that failed by itself may have been cut. */
+async function endedFirst(
+  { code, signalled }: Outcome,
+  look: (signal: AbortSignal) => Promise<Grant>,
+): Promise<string | undefined> {
+  if (code === EXIT.ok || signalled) return undefined;
+  const seen = await lookOnce(look, AbortSignal.timeout(LOOK_MS));
+  return typeof seen === 'string' ? seen : undefined;
 }
 
 /** What the command needs: kept since the last time, or picked up now. */
@@ -106,11 +121,11 @@ async function ready(context: Context, grant: GrantLife): Promise<GrantLife> {
   throw hasEnded(context, made);
 }
 
-function sayEnded(context: Context, { entitlement, endsAt }: KeptCredential, endReason: string): void {
+/** What was decided: whether the target has ended it too, is for the proof to say. */
+function sayEnded(context: Context, { id, credential: { entitlement, endsAt } }: Held, endReason: string): void {
   const { terminal } = context;
-  const grant = { entitlement, endsAt, endReason };
-  if (terminal.json) return void report(context, hasEnded(context, grant));
+  if (terminal.json) return void report(context, hasEnded(context, { entitlement, endsAt, endReason }));
   terminal.note(
-    `${terminal.notePaint('yellow', '!')} ${visible(entitlement)} has ended (${visible(endReason)}), and the command with it.`,
+    `${terminal.notePaint('yellow', '!')} ${visible(entitlement)} is over (${visible(endReason)}), and the command with it. Whether its end is proven: ${context.suggest(`show ${short(id)}`)}`,
   );
 }

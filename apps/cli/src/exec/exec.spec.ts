@@ -81,7 +81,7 @@ describe('exec', () => {
       'trap "echo told; exit 0" TERM; while :; do sleep 0.1; done',
     ).ended;
     expect({ code, stdout }).toEqual({ code: 124, stdout: 'told\n' });
-    expect(stderr).toContain('orders-db/read has ended (expired)');
+    expect(stderr).toContain('orders-db/read is over (expired), and the command with it');
     expect(kept()).toEqual([]);
   });
 
@@ -148,6 +148,38 @@ describe('exec', () => {
     expect(code).toBe(124);
     expect(stderr).toContain('(revoked)');
     expect(kept()).toEqual([]);
+  });
+
+  describe('when what the command held was cut before anybody looked', () => {
+    const RUN = ['exec', GRANT_ID, '--', 'sh', '-c'];
+    beforeEach(() => {
+      give(600);
+      let looks = 0;
+      desk.service.on('GET /v1/grants/*', () => {
+        looks += 1;
+        // Ended while the command runs: it is over for whoever looks after its pick-up.
+        const isOver = looks > 2;
+        return { body: aGrant({ endsAt: inSeconds(600), ...(isOver && { state: 'ending', endReason: 'revoked' }) }) };
+      });
+    });
+
+    it('says so, and ends with 124 as it does otherwise', async () => {
+      const { code, stderr } = await desk.run([...RUN, 'exit 2']);
+      expect(code).toBe(124);
+      expect(stderr).toContain('orders-db/read is over (revoked), and the command with it');
+      expect(kept()).toEqual([]);
+    });
+
+    it('leaves a command alone that ended well', async () => {
+      expect(await desk.run([...RUN, 'exit 0'])).toMatchObject({ code: 0, stderr: '' });
+    });
+
+    it('takes a service that does not answer for no reason', async () => {
+      let looks = 0;
+      const body = aGrant({ endsAt: inSeconds(600) });
+      desk.service.on('GET /v1/grants/*', () => ((looks += 1) > 2 ? 'hang up' : { body }));
+      expect(await desk.run([...RUN, 'exit 2'])).toMatchObject({ code: 2, stderr: '' });
+    });
   });
 
   it('ends with its child, also while the service keeps it waiting', async () => {

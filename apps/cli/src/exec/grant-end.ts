@@ -34,14 +34,20 @@ async function atDeadline({ now, signal }: GrantEndWatch, deadline: { readonly a
 async function endedEarly({ look, signal }: GrantEndWatch, deadline: { at: number }): Promise<string> {
   for (;;) {
     await sleep(POLL_MS, signal);
-    try {
-      const { state, endsAt, endReason } = await look(signal);
-      if (isOver(state)) return endReason ?? 'ended';
-      // It may have been extended.
-      deadline.at = Date.parse(endsAt);
-    } catch (error) {
-      // What cannot be seen any more has ended. Anything else says nothing: the deadline counts.
-      if (error instanceof ProblemReply && error.kind === 'not_found') return 'ended';
-    }
+    const seen = await lookOnce(look, signal);
+    if (typeof seen === 'string') return seen;
+    // It may have been extended.
+    if (seen) deadline.at = Date.parse(seen.endsAt);
+  }
+}
+
+/** Why it has ended, or the grant as it goes on; `undefined` when the service does not say. */
+export async function lookOnce(look: GrantEndWatch['look'], signal: AbortSignal): Promise<string | Grant | undefined> {
+  try {
+    const grant = await look(signal);
+    return isOver(grant.state) ? (grant.endReason ?? 'ended') : grant;
+  } catch (error) {
+    // What cannot be seen any more has ended. Anything else says nothing: the deadline counts.
+    return error instanceof ProblemReply && error.kind === 'not_found' ? 'ended' : undefined;
   }
 }

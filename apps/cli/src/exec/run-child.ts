@@ -18,6 +18,8 @@ export interface Outcome {
   readonly code: number;
   /** Why it was ended, when it was. */
   readonly ended?: string;
+  /** Somebody sent us a signal, which the child got. */
+  readonly signalled: boolean;
 }
 
 /**
@@ -27,7 +29,11 @@ export interface Outcome {
 export async function runChild({ command, environment, passSignals, end }: Run): Promise<Outcome> {
   const [name = '', ...words] = command;
   // Before there is a child: what comes while it is made is delivered when it is there, and kills nobody but it.
-  const takeBack = passSignals((signal) => void child.kill(signal));
+  let signalled = false;
+  const takeBack = passSignals((signal) => {
+    signalled = true;
+    child.kill(signal);
+  });
   const child = spawn(name, words, { stdio: 'inherit', env: environment });
   const over = new AbortController();
   let ended: string | undefined;
@@ -40,7 +46,7 @@ export async function runChild({ command, environment, passSignals, end }: Run):
   })().catch(() => undefined);
   try {
     const code = await exitOf(child, name);
-    return { code, ...(ended !== undefined && { ended }) };
+    return { code, signalled, ...(ended !== undefined && { ended }) };
   } finally {
     over.abort();
     takeBack();
