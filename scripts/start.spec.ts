@@ -387,6 +387,17 @@ describe('npm start', () => {
     const during = clone.run('start.ts', { flags: ['--status'] });
     expect(await during.ended).toBe(0);
     expect(during.output).toMatch(/api +ready +process \d+, http:/);
+    for (const words of ['restarted once', 'restarted 2 times']) {
+      const { pid, restarts = 0 } = clone.runFile.processes.timekeeper ?? {};
+      process.kill(pid ?? 0, 'SIGKILL');
+      await until(() => {
+        const { state, restarts: since } = clone.runFile.processes.timekeeper ?? {};
+        return state === 'ready' && since === restarts + 1;
+      });
+      const after = clone.run('start.ts', { flags: ['--status'] });
+      expect(await after.ended).toBe(0);
+      expect(after.output).toMatch(new RegExp(`timekeeper +ready +process .*, ${words}\n`));
+    }
     clone.write('broken-worker');
     process.kill(clone.runFile.processes.worker?.pid ?? 0, 'SIGKILL');
     await until(() => clone.runFile.processes.worker?.state !== 'ready');

@@ -36,7 +36,7 @@ function describe(run: RunFile, name: AppName, state: string): string {
   const facts = [
     process.pid && `process ${process.pid}`,
     process.address,
-    process.restarts && `${process.restarts} restarts`,
+    process.restarts && (process.restarts === 1 ? 'restarted once' : `restarted ${process.restarts} times`),
   ];
   return `${state.padEnd(10)} ${facts.filter(Boolean).join(', ')}`;
 }
