@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -151,7 +151,13 @@ describe('what the environment asks of a start', () => {
     });
 
     it('takes a folder of policies from where npm was called', () => {
+      mkdirSync(join(folder, 'mine'));
       expect(read({ POLICY_DIR: 'mine' }).processes.api['POLICY_DIR']).toBe(join(folder, 'mine'));
+    });
+
+    it.each(['nowhere', 'a-file', 'a-file/below'])('refuses %s as the folder of policies', (POLICY_DIR) => {
+      writeFileSync(join(folder, 'a-file'), '');
+      expect(() => read({ POLICY_DIR })).toThrow(`POLICY_DIR is not a folder: ${join(folder, POLICY_DIR)}`);
     });
   });
 });

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { APPS, calledFrom, type AppName } from './clone.ts';
 import { Failure } from './failure.ts';
@@ -28,7 +28,7 @@ export interface Settings {
 // The rest of the environment is none of the processes' business.
 const PROXY = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy', 'NODE_USE_ENV_PROXY'];
 const SYSTEM = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'NODE_ENV', 'NODE_EXTRA_CA_CERTS', ...PROXY];
-/** Values that name a place on the disk: as seen from where npm was called. */
+/** Values that name a folder: as seen from where npm was called. */
 const PLACES = ['POLICY_DIR'];
 
 const MODES = ['development', 'production'];
@@ -88,8 +88,14 @@ function handOn(environment: NodeJS.ProcessEnv, name: string): NodeJS.ProcessEnv
   const value = valueOf(environment, name);
   if (value === undefined) return {};
   const from = calledFrom(environment);
-  if (environment[name]) return { [name]: PLACES.includes(name) ? resolve(from, value) : value };
+  if (environment[name]) return { [name]: PLACES.includes(name) ? folder(name, resolve(from, value)) : value };
   return { [`${name}_FILE`]: resolve(from, environment[`${name}_FILE`] ?? '') };
+}
+
+/** Said before anything is made, since no start would help. */
+function folder(name: string, path: string): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path;
+  throw new Failure(`${name} is not a folder: ${path}`);
 }
 
 /** Who tries Curfew has targets on this machine, the demo's above all. */

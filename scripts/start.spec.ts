@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { allGone, FakeClone } from '../test/support/fake-clone';
+import { EXIT_MISCONFIGURED } from '../libs/platform/src/lifecycle';
 import { has, needs } from '../test/support/needs';
 import { APPS } from './clone';
 import { SUPERUSER } from './embedded-postgres';
@@ -244,6 +245,17 @@ describe('npm start', () => {
     expect(running.output).toContain('broken on purpose');
     expect(clone.has('.curfew/postgres/data/postmaster.pid')).toBe(false);
     expect(clone.has('.curfew/run.json')).toBe(false);
+  });
+
+  it('gives up at once, in its words, on a process that cannot start with what it was given', async () => {
+    const clone = aClone();
+    clone.app('worker', `console.error('curfew-worker does not start: mend X'); process.exit(${EXIT_MISCONFIGURED});`);
+    const running = clone.run('start.ts');
+    expect(await running.ended).toBe(1);
+    expect(running.output).toContain('worker does not start with what it was given');
+    expect(running.output).toContain('curfew-worker does not start: mend X');
+    expect(running.output).not.toContain('starting it again');
+    expect(clone.has('.curfew/postgres/data/postmaster.pid')).toBe(false);
   });
 
   it('shows all that a process says about why it does not start', async () => {

@@ -23,6 +23,8 @@ const BACKOFF_MS = [0, 250, 500, 1_000, 2_000];
 const STEADY_MS = 10_000;
 const STOP_MS = 8_000;
 const FIRST_ATTEMPTS = 5;
+/** As libs/platform's `starting` says that somebody has to mend something first. */
+const EXIT_MISCONFIGURED = 78;
 const READY_MS = 60_000;
 /** What fits a terminal. */
 const MOST_LINES = 40;
@@ -123,7 +125,11 @@ export class Supervised {
     this.#child = child;
     child.on('message', (message) => this.#heard(message));
     child.once('error', (error) => this.#ended(since, error.message));
-    child.once('exit', (code, signal) => this.#ended(since, signal ? `signal ${signal}` : `code ${code}`));
+    child.once('exit', (code, signal) => {
+      // What ran once may have its files mended while it waits; what never did is answered while somebody looks on.
+      if (code === EXIT_MISCONFIGURED && !this.#wasReady) return this.#neverStarts();
+      this.#ended(since, signal ? `signal ${signal}` : `code ${code}`);
+    });
     this.#changed(this);
   }
 
@@ -149,6 +155,11 @@ export class Supervised {
     if (!this.#wasReady && this.#shortLives >= FIRST_ATTEMPTS)
       return this.#giveUp(`${this.program.name} does not start: it ended with ${how}`);
     void this.#again(how);
+  }
+
+  #neverStarts(): void {
+    this.#child = undefined;
+    if (!this.#stopping) this.#giveUp(`${this.program.name} does not start with what it was given`);
   }
 
   async #again(how: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { apiEnvironment, InvalidEnvironment, readEnvironment } from './environment';
+import { apiEnvironment, InvalidEnvironment, readEnvironment, workerEnvironment } from './environment';
 
 const NEEDED = {
   DATABASE_URL: 'postgresql://curfew_api@127.0.0.1/curfew',
@@ -72,5 +72,22 @@ describe('the environment of the api', () => {
   it('takes a certificate with its key, and neither alone', () => {
     expect(problemsOf({ TLS_CERT_FILE: '/tls/cert.pem' })).toEqual(['TLS_KEY_FILE is missing']);
     expect(problemsOf({ TLS_KEY_FILE: '/tls/key.pem' })).toEqual(['TLS_CERT_FILE is missing']);
+  });
+
+  it('names the file of a secret that cannot be read, and never what is in a variable', () => {
+    expect(problemsOf({ OIDC_CLIENT_SECRET_FILE: '/nonexistent/sesame' })).toEqual([
+      'OIDC_CLIENT_SECRET_FILE: the file cannot be read (ENOENT)',
+    ]);
+  });
+});
+
+describe('the environment of the worker', () => {
+  it.each([
+    ['zero', 'is not a whole number'],
+    ['1.5', 'is not a whole number'],
+    ['0', 'Too small: expected number to be >=1'],
+  ])('says what is wrong with %j as a number', (WORKER_CONCURRENCY, why) => {
+    const given = { ...NEEDED, PROOF_KEY_FILE: '/keys/proof.key', WORKER_CONCURRENCY };
+    expect(() => readEnvironment(workerEnvironment, given)).toThrow(`WORKER_CONCURRENCY: ${why}`);
   });
 });

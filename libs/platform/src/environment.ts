@@ -8,10 +8,14 @@ import { AppError, Secret } from '@app/kernel';
 const withoutEmpty = (source: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(Object.entries(source).filter((entry): entry is [string, string] => Boolean(entry[1])));
 
-const seconds = (fallback: number, max: number, description: string) =>
-  z.coerce.number().int().min(1).max(max).default(fallback).describe(description);
+/** Of what is no number zod would only say that it is NaN. */
+const whole = () =>
+  z.coerce.number({ error: ({ code }) => (code === 'invalid_type' ? 'is not a whole number' : undefined) }).int();
 
-const perMinute = (description: string) => z.coerce.number().int().min(1).max(10_000).default(30).describe(description);
+const seconds = (fallback: number, max: number, description: string) =>
+  whole().min(1).max(max).default(fallback).describe(description);
+
+const perMinute = (description: string) => whole().min(1).max(10_000).default(30).describe(description);
 
 const flag = (description: string) =>
   z
@@ -84,7 +88,7 @@ const sealingKeyFile = z
 
 const api = z.object({
   ...common,
-  PORT: z.coerce.number().int().min(0).max(65_535).default(7420).describe('The port of the API.'),
+  PORT: whole().min(0).max(65_535).default(7420).describe('The port of the API.'),
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).describe('The address under which people and CLIs reach the API.'),
   SEALING_KEY_FILE: sealingKeyFile,
   POLICY_DIR: z.string().default('policies').describe('The folder of `*.cedar` and `groups.yaml`.'),
@@ -161,7 +165,7 @@ function isLoopback(host: string): boolean {
 export const workerEnvironment = z
   .object({
     ...common,
-    PORT: z.coerce.number().int().min(0).max(65_535).default(7421).describe('The port of health and metrics.'),
+    PORT: whole().min(0).max(65_535).default(7421).describe('The port of health and metrics.'),
     SEALING_KEY_FILE: sealingKeyFile,
     PROOF_KEY_FILE: z
       .string()
@@ -169,16 +173,12 @@ export const workerEnvironment = z
         'The file with the key that only the prover uses; same form as `SEALING_KEY_FILE`, another key, given to no other process.',
       ),
     ALLOWED_TARGET_NETWORKS: allowedTargetNetworks,
-    WORKER_CONCURRENCY: z.coerce
-      .number()
-      .int()
+    WORKER_CONCURRENCY: whole()
       .min(1)
       .max(64)
       .default(32)
       .describe('How many operations one worker carries out at once.'),
-    WORK_PER_TARGET: z.coerce
-      .number()
-      .int()
+    WORK_PER_TARGET: whole()
       .min(1)
       .max(64)
       .default(4)
@@ -203,7 +203,7 @@ export const workerEnvironment = z
 export const timekeeperEnvironment = z
   .object({
     ...common,
-    PORT: z.coerce.number().int().min(0).max(65_535).default(7422).describe('The port of health and metrics.'),
+    PORT: whole().min(0).max(65_535).default(7422).describe('The port of health and metrics.'),
   })
   .superRefine(refuseTestsInProduction);
 
@@ -232,6 +232,15 @@ export class InvalidEnvironment extends AppError {
   }
 }
 
+function readValue(name: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trimEnd();
+  } catch (cause) {
+    // Without its path: somebody may have put the secret itself there.
+    throw new InvalidEnvironment([`${name}_FILE: the file cannot be read (${(cause as NodeJS.ErrnoException).code})`]);
+  }
+}
+
 /**
  * The only reader of `process.env`. Any variable may come from a file instead: `NAME_FILE` names it, as container
  * platforms mount secrets.
@@ -243,7 +252,7 @@ export function readEnvironment<Schema extends ZodObject>(schema: Schema, source
   for (const name of Object.keys(schema.shape)) {
     const file = values[`${name}_FILE`];
     if (file !== undefined && values[name] === undefined && !(`${name}_FILE` in schema.shape)) {
-      const text = readFileSync(file, 'utf8').trimEnd();
+      const text = readValue(name, file);
       // An empty file is an absent value, as an empty variable is.
       if (text !== '') values[name] = text;
     }

@@ -1,7 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { AppError } from '@app/kernel';
 import { InvalidEnvironment } from './environment';
-import { startFailureWords } from './lifecycle';
+import { EXIT_MISCONFIGURED, starting, startFailureWords } from './lifecycle';
 
 describe('what a failed start says', () => {
   it('names each problem by file and line, and what to do', () => {
@@ -43,5 +43,39 @@ describe('what a failed start says', () => {
     ['x', 'failed'],
   ])('has words for %s', (error, words) => {
     expect(startFailureWords(error)).toBe(words);
+  });
+});
+
+describe('the exit code of a failed start', () => {
+  /** What a process would say and end with. */
+  async function failing(error: unknown): Promise<{ code: number | undefined; said: string }> {
+    const exit = process.exit.bind(process);
+    const write = process.stderr.write.bind(process.stderr);
+    onTestFinished(() => {
+      process.exit = exit;
+      process.stderr.write = write;
+    });
+    const outcome = { code: undefined as number | undefined, said: '' };
+    process.exit = ((code: number) => void (outcome.code = code)) as unknown as typeof process.exit;
+    process.stderr.write = (text: string) => Boolean((outcome.said += text));
+    await starting('worker', async () => {
+      throw error;
+    });
+    process.exit = exit;
+    process.stderr.write = write;
+    return outcome;
+  }
+
+  it('is another one where no restart would help', async () => {
+    const { code, said } = await failing(new InvalidEnvironment(['PORT: not a number']));
+    expect(code).toBe(EXIT_MISCONFIGURED);
+    expect(said).toContain('curfew-worker does not start: the environment is not right');
+  });
+
+  it.each([
+    new Error('listen EADDRINUSE'),
+    new AppError({ kind: 'unavailable', code: 'x.y', message: 'the database is away' }),
+  ])('asks for another attempt where one may go better: %s', async (error) => {
+    expect((await failing(error)).code).toBe(1);
   });
 });

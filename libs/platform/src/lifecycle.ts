@@ -3,13 +3,19 @@ import { AppError } from '@app/kernel';
 /** Whether somebody started this process with an IPC channel; they may be gone before we are ready. */
 const hasStarter = process.send !== undefined;
 
-/** Runs a process' start, and says in words why it does not start: what is wrong, and what to do. */
+/** The exit code of a process that no restart helps: what it was given is not right (EX_CONFIG of sysexits.h). */
+export const EXIT_MISCONFIGURED = 78;
+
+/**
+ * Runs a process' start, and says in words why it does not start: what is wrong, and what to do. The exit code is
+ * {@link EXIT_MISCONFIGURED} where somebody has to mend something first, 1 where another attempt may go better.
+ */
 export async function starting(name: string, start: () => Promise<unknown>): Promise<void> {
   try {
     await start();
   } catch (error) {
     process.stderr.write(`curfew-${name} does not start: ${startFailureWords(error)}\n`);
-    process.exit(1);
+    process.exit(error instanceof AppError && error.kind === 'invalid' ? EXIT_MISCONFIGURED : 1);
   }
 }
 
