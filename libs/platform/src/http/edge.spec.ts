@@ -3,7 +3,8 @@ import { request, type RequestOptions } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { TLSSocket } from 'node:tls';
-import { Controller, Get, Module, Req } from '@nestjs/common';
+import { gzipSync } from 'node:zlib';
+import { Body, Controller, Get, Module, Post, Req } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Request } from 'express';
 import pino from 'pino';
@@ -19,6 +20,12 @@ class WhoController {
   @Public()
   who(@Req() incoming: Request): { address: string | null } {
     return { address: clientAddress(incoming) ?? null };
+  }
+
+  @Post()
+  @Public()
+  tell(@Body() body: { reason: string }): { length: number } {
+    return { length: body.reason.length };
   }
 }
 
@@ -57,6 +64,39 @@ describe('the log of requests', () => {
     for (const path of ['/who?token=pasted', '/pasted', '/who/pasted']) await fetch(`http://127.0.0.1:${port}${path}`);
     expect(lines.filter((line) => line.includes('"path":"/who"'))).toHaveLength(1);
     expect(lines.join('\n')).not.toContain('pasted');
+  });
+});
+
+describe('a body', () => {
+  const MOST = 256 * 1024;
+  /** A body of exactly so many bytes. */
+  const ofBytes = (bytes: number): string => JSON.stringify({ reason: 'x'.repeat(bytes - 13) });
+  const post = async (body: string | Buffer | ReadableStream, encoding?: string) => {
+    const app = await createEdge({ module: WhoModule, log });
+    opened.push(app);
+    await app.listen(0, '127.0.0.1');
+    const { port } = app.getHttpServer().address() as { port: number };
+    const headers = { 'content-type': 'application/json', ...(encoding && { 'content-encoding': encoding }) };
+    const reply = await fetch(`http://127.0.0.1:${port}/who`, { method: 'POST', headers, body, duplex: 'half' });
+    return { status: reply.status, type: reply.headers.get('content-type'), says: (await reply.json()) as object };
+  };
+
+  it('is taken when it is as large as may be', async () => {
+    expect(Buffer.byteLength(ofBytes(MOST))).toBe(MOST);
+    expect(await post(ofBytes(MOST))).toMatchObject({ status: 201, says: { length: MOST - 13 } });
+    expect(await post(gzipSync(ofBytes(MOST)), 'gzip')).toMatchObject({ status: 201 });
+  });
+
+  it.each<[string, () => Parameters<typeof post>]>([
+    ['by its length', () => [ofBytes(MOST + 1)]],
+    ['that does not say how long it is', () => [new Blob([ofBytes(MOST + 1)]).stream()]],
+    ['that is small until it is unpacked', () => [gzipSync(ofBytes(MOST + 1)), 'gzip']],
+  ])('is a problem when it is one byte larger: %s', async (_how, body) => {
+    expect(await post(...body())).toMatchObject({
+      status: 413,
+      type: expect.stringMatching(/^application\/problem\+json/),
+      says: { status: 413, code: 'http.payload_too_large', requestId: expect.any(String) },
+    });
   });
 });
 
