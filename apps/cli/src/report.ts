@@ -30,13 +30,14 @@ function wordsOf(error: AppError, { terminal: { notePaint: paint }, now, asTyped
     const text = shownDetail(value, now);
     return text === undefined ? [] : [`  ${paint('dim', wordsFor(name))} ${text}`];
   });
+  // Of this one call. Not by the name of its member: a request is what is asked for here, and has an id of its own.
   const id = error instanceof ProblemReply ? error.requestId : undefined;
   return [
     `${paint('red', '✗')} ${visible(error.message)}`,
     ...(error.advice === undefined ? [] : [`  ${visible(asTyped(error.advice))}`]),
     ...facts,
     ...placesOf(error).map((place) => `  ${place}`),
-    ...(id === undefined ? [] : [paint('dim', `  request id ${visible(id)}`)]),
+    ...(id === undefined ? [] : [paint('dim', `  id in the log ${visible(id)}`)]),
   ];
 }
 

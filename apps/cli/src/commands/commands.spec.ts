@@ -184,7 +184,7 @@ describe('what goes wrong', () => {
     expect((await desk.run(['whoami'])).code).toBe(expected);
   });
 
-  it('is told with what to do and the request id, and as JSON on stderr with --json', async () => {
+  it('is told with what to do and the id in the log, and as JSON on stderr with --json', async () => {
     const refused = problem(403, 'access.request_refused', 'the policies do not allow this', {
       detail: 'Sign in again.',
       details: { rule: ['orders-read'], pickedUpAt: '2026-11-21T10:00:00.000Z' },
@@ -197,9 +197,11 @@ describe('what goes wrong', () => {
       'Sign in again.',
       'orders-read',
       'picked up at',
-      'the-request-id',
+      'id in the log the-request-id',
     ])
       expect(words.stderr).toContain(part);
+    // A request is what somebody asks for; this is one call.
+    expect(words.stderr).not.toMatch(/request id\b/i);
     const { stdout, stderr } = await desk.run(['whoami', '--json']);
     expect(stdout).toBe('');
     expect(JSON.parse(stderr)).toMatchObject({

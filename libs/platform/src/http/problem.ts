@@ -30,7 +30,7 @@ export const STATUS_OF_KIND: Readonly<Record<ErrorKind, number>> = {
 /** An internal error says nothing but the id that is in the log. */
 export function problemOf(error: AppError, requestId: string): Problem {
   const status = STATUS_OF_KIND[error.kind];
-  if (status === 500) return { ...plainProblem(500, requestId), detail: 'The log has more under this request id.' };
+  if (status === 500) return { ...plainProblem(500, requestId), detail: 'The log has more under this id.' };
   return {
     type: `urn:curfew:problem:${error.code}`,
     title: error.message,
