@@ -187,6 +187,17 @@ describe('refuses what nobody could satisfy', () => {
       2,
       /line 5/,
     ],
+    ...[
+      'when { principal has subject && principal has connection }',
+      'when { resource has name && resource has kind && resource has owner }',
+      'when { context has durationSeconds && context has signInAgeSeconds }',
+      'unless { principal has name }',
+    ].map((rest): [string, string, number, RegExp] => [
+      `what is always or never there: ${rest}`,
+      permit() + forbid(APPROVE, { rest }),
+      2,
+      /line 5/,
+    ]),
     ['when { false }', permit({ rest: 'when { false }' }), 1, /policy is impossible/],
     ['unless { true }', permit({ rest: 'unless { true }' }), 1, /policy is impossible/],
     ['a condition that is never true', permit({ rest: 'when { 2 < 1 }' }), 1, /scope and conditions never hold/],
@@ -362,6 +373,10 @@ describe('accepts what somebody could satisfy, or might', () => {
         }),
     ],
     ['a forbid on long access', permit() + forbid(APPROVE, { rest: 'when { context.durationSeconds > 1800 }' })],
+    ...['when { context has clientAddress }', 'unless { context has clientAddress }'].map((rest): [string, string] => [
+      `a forbid on an address that may be known: ${rest}`,
+      permit() + forbid(APPROVE, { rest }),
+    ]),
     ['a forbid on a kind', permit() + forbid(APPROVE, { rest: 'when { resource.kind == "aws" }' })],
     [
       'a forbid for those who do not own it',

@@ -74,3 +74,6 @@ export const FACT_SOURCES = {
   'resource.owner': 'live',
   'resource in Target': 'live',
 } as const satisfies Record<string, FactSource>;
+
+/** The facts that may be missing; all others are always there. */
+export const OPTIONAL_FACTS: ReadonlySet<string> = new Set(['context.clientAddress']);

@@ -1,5 +1,6 @@
 import type { Expression } from './expression';
 import type { Rule } from './rule';
+import { FACT_SOURCES, OPTIONAL_FACTS } from './schema';
 import { isMember, OTHER, type Name, type Situation, type Truth } from './situation';
 
 // Cedar's own partial evaluation needs a whole context and all groups of a person. Here both are known in part.
@@ -35,6 +36,7 @@ const READERS = new Map<string, Reader>([
   ['contains', ({ left, right }, s) => inSet(left, (member) => equal(member, right, s))],
   ['in', ({ left, right }, s) => within(left, right, s)],
   ['is', readType],
+  ['has', readPresence],
 ]);
 
 function truthOf(expression: Expression, situation: Situation): Truth {
@@ -54,6 +56,16 @@ function readType(operands: object, situation: Situation): Truth {
   const entity = valueOf(left, situation);
   if (!isEntity(entity)) return undefined;
   return entity.type === entity_type && (group === undefined || within(left, group, situation));
+}
+
+const HOLDERS = new Set<unknown>(['principal', 'resource', 'context']);
+
+/** What the schema promises is always there, what it does not know never. */
+function readPresence(operands: object): Truth {
+  const { left, attr } = operands as { left: Expression; attr: unknown };
+  if (!HOLDERS.has(left['Var']) || typeof attr !== 'string') return undefined;
+  const fact = `${String(left['Var'])}.${attr}`;
+  return OPTIONAL_FACTS.has(fact) ? undefined : Object.hasOwn(FACT_SOURCES, fact);
 }
 
 /** Facts are compared with literals only: the possibilities that are tried are made of the literals. */
