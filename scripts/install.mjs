@@ -1,7 +1,20 @@
 // Installs the packages when they are not as the lockfile says, and says so. Plain JavaScript without dependencies, for
 // whatever Node runs npm here (check-node.cjs has looked at it): everything after it runs on the Node 24 that it installs.
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -57,37 +70,52 @@ function packagesOf(file) {
   }
 }
 
-/** One installation at a time: two in one folder destroy each other's work. */
+/**
+ * One installation at a time: two in one folder destroy each other's work. The lock is the system's own on the open file
+ * and ends with this process, however that ends; the number in it is only for whoever is refused.
+ */
 function takeLock() {
   mkdirSync(dirname(lockFile), { recursive: true, mode: 0o711 });
   for (;;) {
-    try {
-      const lock = openSync(lockFile, 'wx', 0o600);
+    const lock = openLocked();
+    if (lock === undefined) {
+      const holder = readFileSync(lockFile, { encoding: 'utf8', flag: 'a+' }).trim();
+      giveUp(
+        `${holder ? `Process ${holder}` : 'Another process'} is installing the packages in this folder: wait for it.`,
+        `It has the lock on ${lockFile}.`,
+      );
+    }
+    // Who had it before may have removed the file since we opened it: then nobody else sees our lock.
+    if (fstatSync(lock).ino === statSync(lockFile, { throwIfNoEntry: false })?.ino) {
+      ftruncateSync(lock);
       writeSync(lock, String(process.pid));
-      closeSync(lock);
       process.once('exit', () => rmSync(lockFile, { force: true }));
       return;
+    }
+    closeSync(lock);
+  }
+}
+
+const O_EXLOCK = 0x20; // of macOS, which Node does not name
+const IS_LOCKED = 1; // as flock says it
+
+/** @returns the file with our lock on it, or `undefined` when another process has it */
+function openLocked() {
+  const flags = constants.O_RDWR | constants.O_CREAT;
+  if (process.platform === 'darwin') {
+    try {
+      return openSync(lockFile, flags | constants.O_NONBLOCK | O_EXLOCK, 0o600);
     } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error;
-      const holder = Number(readFileSync(lockFile, 'utf8'));
-      if (isAlive(holder)) giveUp(`Process ${holder} is installing the packages in this folder: wait for it.`);
-      rmSync(lockFile, { force: true });
+      if (/** @type {{ code?: string }} */ (error).code === 'EAGAIN') return undefined;
+      throw error;
     }
   }
-}
-
-/** @param {unknown} error */
-function codeOf(error) {
-  return /** @type {{ code?: string }} */ (error).code;
-}
-
-/** @param {number} pid */
-function isAlive(pid) {
-  try {
-    return pid > 0 && process.kill(pid, 0);
-  } catch (error) {
-    return codeOf(error) === 'EPERM';
-  }
+  const lock = openSync(lockFile, flags, 0o600);
+  // Node 20 locks no files. The lock that flock takes on a file handed to it is on what we opened, and stays when it ends.
+  const { status } = spawnSync('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', lock] });
+  if (status !== IS_LOCKED) return lock; // where there is no flock, nothing is held up for want of it
+  closeSync(lock);
+  return undefined;
 }
 
 /** Whether the command npm runs ends in a question: its arguments go to what runs after us, and are seen only there. */
@@ -131,13 +159,31 @@ async function npmInstall() {
 }
 
 const NO_NETWORK = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|network/i;
-const LEAST_BYTES = 64 * 1024 * 1024;
+const MEGABYTE = 1024 * 1024;
+/** Of a first installation, npm's cache included; of any. */
+const FIRST_MEGABYTES = 700;
+const LEAST_MEGABYTES = 64;
+
+const freeMegabytes = () => {
+  const { bavail, bsize } = statfsSync(root);
+  return Math.floor((bavail * bsize) / MEGABYTE);
+};
+
+/** npm would say so only after minutes, when it has filled the disk. */
+function checkSpace() {
+  const free = freeMegabytes();
+  // What a former attempt has left is not needed again: how much that is nobody knows.
+  const needed = existsSync(join(root, 'node_modules')) ? LEAST_MEGABYTES : FIRST_MEGABYTES;
+  if (free >= needed) return;
+  giveUp('There is no room for the packages.', `The disk is full: ${free} MB are free. ${MAKE_ROOM}`);
+}
+
+const MAKE_ROOM = `Make room (about ${FIRST_MEGABYTES} MB) and start again.`;
 
 /** @param {string} output */
 function whyNot(output) {
-  const { bavail, bsize } = statfsSync(root);
-  if (/ENOSPC|no space left/i.test(output) || bavail * bsize < LEAST_BYTES)
-    return ['The disk is full: make room (about 700 MB) and start again.'];
+  if (/ENOSPC|no space left/i.test(output) || freeMegabytes() < LEAST_MEGABYTES)
+    return [`The disk is full. ${MAKE_ROOM}`];
   if (NO_NETWORK.test(output))
     return [
       'The package registry cannot be reached. The first installation needs the network, later starts do not.',
@@ -148,6 +194,7 @@ function whyNot(output) {
 }
 
 async function install() {
+  checkSpace();
   takeLock();
   for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
     process.once(name, () => {

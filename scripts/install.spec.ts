@@ -1,9 +1,10 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parse } from 'acorn';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { waitFor } from './waiting';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const SCRIPT = join('scripts', 'install.mjs');
@@ -20,14 +21,17 @@ describe('the installation of the packages', () => {
 
   /** Runs it with an npm that does what `npm` says; `node` is said before anything else. */
   async function install(npm: string, node = ''): Promise<{ status: number | null; output: string }> {
+    const child = started(npm, node);
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()));
+    return new Promise((resolve) => child.once('close', (status) => resolve({ status, output })));
+  }
+  function started(npm: string, node = ''): ChildProcessWithoutNullStreams {
     const stub = join(root, 'npm.cjs');
     writeFileSync(stub, npm);
     const before = `data:text/javascript,${encodeURIComponent(node)}`;
     const env = { PATH: process.env['PATH'], npm_execpath: stub, npm_node_execpath: process.execPath };
-    const child = spawn(process.execPath, ['--import', before, join(root, SCRIPT)], { cwd: root, env });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()));
-    return new Promise((resolve) => child.once('close', (status) => resolve({ status, output })));
+    return spawn(process.execPath, ['--import', before, join(root, SCRIPT)], { cwd: root, env });
   }
   /** Leaves what a good installation leaves, and counts itself. */
   const WORKS = `
@@ -85,16 +89,57 @@ describe('the installation of the packages', () => {
   });
 
   it('waits for nobody: a second installation in the same folder is refused, and one that died is not in the way', async () => {
-    mkdirSync(join(root, '.curfew'));
     const lock = join(root, '.curfew', 'installing');
-    writeFileSync(lock, String(process.pid));
+    const slow = started(`
+      process.getBuiltinModule('fs').writeFileSync('begun', '');
+      setInterval(() => process.stdout.write('.'), 100); // until nobody hears it
+    `);
+    const begun = await waitFor(() => existsSync(join(root, 'begun')) || undefined, 20_000);
+    expect([begun, readFileSync(lock, 'utf8')]).toEqual([true, String(slow.pid)]);
     const refused = await install(WORKS);
-    expect(refused.output).toContain(`Process ${process.pid} is installing`);
-    const dead = spawn('true');
-    await new Promise((resolve) => dead.once('exit', resolve));
-    writeFileSync(lock, String(dead.pid));
-    expect((await install(WORKS)).status).toBe(0);
+    expect(refused.status).toBe(1);
+    expect(refused.output).toContain(`Process ${slow.pid} is installing the packages in this folder`);
+    expect(refused.output).toContain(lock);
+    slow.kill('SIGKILL');
+    await new Promise((resolve) => slow.once('exit', resolve));
+    expect(readFileSync(lock, 'utf8')).toBe(String(slow.pid));
+    expect(await install(WORKS)).toMatchObject({ status: 0, output: expect.stringContaining('Packages installed') });
     expect(existsSync(lock)).toBe(false);
+  });
+
+  it.each(['', '1', String(process.pid)])('is not kept from its work by a file with %j in it', async (holder) => {
+    mkdirSync(join(root, '.curfew'));
+    writeFileSync(join(root, '.curfew', 'installing'), holder);
+    expect((await install(WORKS)).status).toBe(0);
+  });
+
+  it('lets one of several through that begin at once', async () => {
+    const works = `${WORKS} Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2000);`;
+    const all = await Promise.all(Array.from({ length: 4 }, () => install(works)));
+    expect(all.filter(({ output }) => output.includes('Packages installed'))).toHaveLength(1);
+    expect(calls()).toBe(1);
+  });
+
+  /** A disk with so many megabytes left. */
+  const room = (megabytes: number): string => `import fs from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    fs.statfsSync = () => ({ bavail: ${megabytes}, bsize: 1024 * 1024 });
+    syncBuiltinESMExports();`;
+
+  it('looks for room first, and begins nothing where there is none', async () => {
+    const { output, status } = await install(WORKS, room(699));
+    expect(status).toBe(1);
+    expect(output).toContain('The disk is full: 699 MB are free. Make room (about 700 MB)');
+    expect([output.includes('Installing'), calls()]).toEqual([false, 0]);
+    expect((await install(WORKS, room(700))).status).toBe(0);
+  });
+
+  it('asks for little room where packages are there already', async () => {
+    mkdirSync(join(root, 'node_modules'));
+    expect((await install(WORKS.replace('{ force', '{ recursive: true, force'), room(64))).status).toBe(0);
+    rmSync(join(root, 'node_modules'));
+    mkdirSync(join(root, 'node_modules'));
+    expect((await install(WORKS, room(63))).output).toContain('The disk is full: 63 MB');
   });
 
   const pretend = (object: string, property: string, value: string): string =>
