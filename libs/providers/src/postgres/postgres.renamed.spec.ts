@@ -34,6 +34,7 @@ describeOnPostgres('a role that somebody has called something else', (binaries) 
     const before = await stage.prove(begun.grant, begun.credential);
     expect(before.verdict).toBe('alive');
     expect(before.checks.map(({ answer }) => answer).join()).toContain(`under another name: ${theirs}`);
+    expect(before.checks.at(-1)).toMatchObject({ verdict: 'alive', answer: `logged in; tried as ${theirs}` });
     expect((await stage.provider.list(stage.target.access, begun.grant.installation)).grants).toEqual([
       begun.grant.grantId,
     ]);
@@ -42,6 +43,41 @@ describeOnPostgres('a role that somebody has called something else', (binaries) 
     await expect(begun.session.query('SELECT 1')).rejects.toThrow(/terminat|not queryable/);
     await expect(getIn()).rejects.toThrow('password authentication failed');
     expect([await names(), await stage.verdict(begun.grant, begun.credential)]).toEqual([[], 'ended']);
+    await leave(begun.session);
+  });
+
+  it('is alive by its sessions alone, though they bear the other name and the door is shut', async () => {
+    const { target } = stage;
+    const by = target.major >= 16 ? ` GRANTED BY ${pg.escapeIdentifier(target.admin)}` : '';
+    await target.sql(
+      `ALTER ROLE ${theirs} NOLOGIN`,
+      `REVOKE ${pg.escapeIdentifier(target.maker)} FROM ${theirs}${by} CASCADE`,
+    );
+    const { checks } = await stage.prove(begun.grant);
+    expect(checks.filter(({ verdict }) => verdict !== 'ended')).toEqual([
+      { check: 'no session of the role is live', verdict: 'alive', answer: '1 live' },
+    ]);
+    await stage.end(begun.grant);
+    expect(await stage.verdict(begun.grant, begun.credential)).toBe('ended');
+    await leave(begun.session);
+  });
+
+  it('is refused under the name that it bears when it stays as a tombstone', async () => {
+    await begun.session.query('CREATE VIEW of_a_renamed_role AS SELECT 1 AS one');
+    expect((await stage.end(begun.grant)).leftovers).not.toEqual([]);
+    const tried = async () => {
+      const { verdict, checks } = await stage.prove(begun.grant, begun.credential);
+      return [verdict, checks.at(-1)?.verdict, checks.at(-1)?.answer];
+    };
+    const refused = `refused: 28P01, password authentication failed; tried as ${theirs}`;
+    expect(await tried()).toEqual(['ended', 'ended', refused]);
+    // By whatever name: it is the one that a holder of the password would use.
+    const { password } = begun.credential.reveal().fields;
+    await stage.target.sql(`ALTER ROLE ${theirs} LOGIN PASSWORD '${password}'`);
+    expect(await tried()).toEqual(['alive', 'alive', `let in, but not into the database: 42501; tried as ${theirs}`]);
+    await stage.target.sql('DROP VIEW of_a_renamed_role');
+    expect((await stage.end(begun.grant)).leftovers).toEqual([]);
+    expect((await tried()).slice(0, 2)).toEqual(['ended', 'ended']);
     await leave(begun.session);
   });
 
@@ -74,7 +110,15 @@ describeOnPostgres('a role that somebody has called something else', (binaries) 
       kind: 'invalid',
       code: 'target.role_renamed',
     });
-    expect(await stage.verdict(begun.grant)).toBe('alive');
+    const { verdict, checks } = await stage.prove(begun.grant, begun.credential);
+    const tried = checks.filter(({ answer }) => answer.includes('tried as'));
+    expect([verdict, tried]).toEqual([
+      'alive',
+      expect.arrayContaining([
+        expect.objectContaining({ verdict: 'alive', answer: `logged in; tried as ${theirs}` }),
+        expect.objectContaining({ verdict: 'unknown', answer: expect.stringContaining(`tried as ${begun.role}`) }),
+      ]),
+    ]);
     expect((await stage.end(begun.grant)).leftovers).toEqual([]);
     expect([await names(), await stage.verdict(begun.grant, begun.credential)]).toEqual([[], 'ended']);
     await leave(begun.session);

@@ -67,14 +67,17 @@ async function proveAll(
     async ({ grant, proofCopy }): Promise<[string, Proof]> => {
       const ofGrant = found(sights, objectName(grant));
       const checks = judge(ofGrant, server);
-      for (const sight of ofGrant) checks.push(...(await servedChecks(account, sight, applicationName)));
-      const verdict = verdictOf(checks);
-      if (!proofCopy) return [grant.grantId, { verdict, checks, server }];
-      const login = await loginCheck(account, { grant, proofCopy, catalogue: verdict });
-      return [
-        grant.grantId,
-        { verdict: login.verdict === 'alive' ? 'alive' : verdict, checks: [...checks, login], server },
-      ];
+      // What tells nothing of these leaves the verdict as it is.
+      const besides: ProofCheck[] = [];
+      for (const sight of ofGrant) {
+        const { inside, closed } = await servedChecks(account, sight, applicationName);
+        checks.push(...inside);
+        besides.push(...closed);
+      }
+      const catalogue = verdictOf(checks);
+      if (proofCopy) besides.push(...(await loginChecks(account, { grant, proofCopy, sights: ofGrant, catalogue })));
+      const verdict = besides.some((check) => check.verdict === 'alive') ? 'alive' : catalogue;
+      return [grant.grantId, { verdict, checks: [...checks, ...besides], server }];
     },
     { concurrency: LOGINS_AT_ONCE },
   );
@@ -101,7 +104,7 @@ function look(session: Session, grants: readonly GrantRef[]): Promise<Sight[]> {
             ARRAY(SELECT format('%I in %I', pg_get_userbyid(member), pg_get_userbyid(roleid)) FROM pg_auth_members
                    WHERE member = role.oid OR grantor = role.oid
                       OR roleid = role.oid AND member <> (SELECT oid FROM pg_roles WHERE rolname = current_user)) AS memberships,
-            (SELECT count(*)::int FROM live WHERE usesysid = role.oid OR usename = wanted.mark) AS sessions,
+            (SELECT count(*)::int FROM live WHERE usesysid = role.oid) AS sessions,
             (SELECT count(*)::int FROM live WHERE usename = current_user AND application_name = wanted.mark) AS starts,
             (SELECT count(*)::int FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = role.oid
                 AND d.deptype = 'o' AND d.classid NOT IN ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)) AS owned,
@@ -138,25 +141,45 @@ function roleCheck({ mark, name, login, memberships, owned, rights }: Sight): Pr
   return { check, verdict: 'ended', answer: `present without login and membership; it owns ${owned} objects${as}` };
 }
 
+interface ServedChecks {
+  /** Of the databases that we looked into, or must. */
+  readonly inside: readonly ProofCheck[];
+  /** Of those that let us in no more: it is said that nobody looked there, and keeps no end up. */
+  readonly closed: readonly ProofCheck[];
+}
+
 /** Of a role that is left with things in its name. What it owns without login and session changes no more after the first look. */
 async function servedChecks(
   account: Account,
   { name, login, owned }: Sight,
   applicationName: string,
-): Promise<ProofCheck[]> {
-  if (name === null || login || owned === 0) return [];
+): Promise<ServedChecks> {
+  if (name === null || login || owned === 0) return { inside: [], closed: [] };
   const check = 'nobody can use what the role still owns';
   let served: Served;
   try {
     served = await whatItServes(account, name, applicationName);
   } catch (error) {
-    return [{ ...notSeen(translated(error)), check }];
+    return { inside: [{ ...notSeen(translated(error)), check }], closed: [] };
   }
-  const { usable, closed, unanswered } = served;
+  const closed: ProofCheck[] =
+    served.closed.length === 0
+      ? []
+      : [
+          {
+            check: `${check} in ${served.closed.join(', ')}`,
+            verdict: 'unknown',
+            answer: 'not looked at: closed to us',
+          },
+        ];
+  return { inside: insideChecks(check, served), closed };
+}
+
+function insideChecks(check: string, { usable, seen, closed, unanswered }: Served): ProofCheck[] {
   if (usable.length > 0) return [{ check, verdict: 'alive', answer: namesOf(usable) }];
   if (unanswered.length > 0) return [{ check, verdict: 'unknown', answer: `no answer from ${unanswered.join(', ')}` }];
-  const unseen = closed.length > 0 ? `; not seen, for it is closed to us: ${closed.join(', ')}` : '';
-  return [{ check, verdict: 'ended', answer: `nothing${unseen}` }];
+  if (closed.length === 0) return [{ check, verdict: 'ended', answer: 'nothing' }];
+  return seen.length === 0 ? [] : [{ check: `${check} in ${seen.join(', ')}`, verdict: 'ended', answer: 'nothing' }];
 }
 
 const namesOf = (usable: Served['usable']): string =>
@@ -187,25 +210,33 @@ function verdictOf(checks: readonly ProofCheck[]): Proof['verdict'] {
 interface Tried {
   readonly grant: GrantRef;
   readonly proofCopy: Secret<Credential>;
+  /** What the role is called by now. */
+  readonly sights: readonly Sight[];
   /** What the catalogue said. A refused login alone shows nothing: the holder may have changed the password. */
   readonly catalogue: Proof['verdict'];
 }
 
-async function loginCheck(account: Account, { grant, proofCopy, catalogue }: Tried): Promise<ProofCheck> {
+/** The password is tried under each name that a role of the grant bears; under the one that it was made with when there is none. */
+async function loginChecks(account: Account, { grant, proofCopy, sights, catalogue }: Tried): Promise<ProofCheck[]> {
   const { database, password } = proofCopy.reveal().fields;
   const check = 'the password that was handed out is refused';
   if (database === undefined || password === undefined)
-    return { check, verdict: 'unknown', answer: 'not tried: no copy' };
+    return [{ check, verdict: 'unknown', answer: 'not tried: no copy' }];
   const { connection, budget } = account;
-  const attempt = {
-    connection,
-    database,
-    username: objectName(grant),
-    password: new Secret(password),
-    applicationName: connectionNames.proof(grant),
-  };
-  const { verdict, words } = await tryLogin(attempt, budget);
-  return { check, verdict: MEANING[verdict](catalogue), answer: words };
+  const checks: ProofCheck[] = [];
+  for (const { mark, name } of sights) {
+    const attempt = {
+      connection,
+      database,
+      username: name ?? mark,
+      password: new Secret(password),
+      applicationName: connectionNames.proof(grant),
+    };
+    const { verdict, words } = await tryLogin(attempt, budget);
+    const answer = `${words}; tried as ${escapeIdentifier(attempt.username)}`;
+    checks.push({ check, verdict: MEANING[verdict](catalogue), answer });
+  }
+  return checks;
 }
 
 const onlyWith = (catalogue: Proof['verdict']): ProofCheck['verdict'] => (catalogue === 'ended' ? 'ended' : 'unknown');

@@ -7,7 +7,9 @@ import { usableByOthers, type Usable } from './strip-rights';
 /** What others can do with what a role without any power owns. */
 export interface Served {
   readonly usable: readonly (Usable & { readonly database: string })[];
-  /** Databases of which nothing can be said: they are closed to us, or did not answer. */
+  /** The databases that we looked into. */
+  readonly seen: readonly string[];
+  /** Those of which nothing can be said: they are closed to us, or did not answer. */
   readonly closed: readonly string[];
   readonly unanswered: readonly string[];
 }
@@ -22,20 +24,22 @@ interface Place {
 export async function whatItServes(account: Account, role: string, applicationName: string): Promise<Served> {
   const { owner, places } = await account.with(applicationName, (session) => placesOf(session, role));
   const usable: (Usable & { database: string })[] = [];
+  const seen: string[] = [];
   const closed: string[] = [];
   const unanswered: string[] = [];
   for (const { database, named } of places) {
     const within = escapeIdentifier(database);
     try {
-      const seen = await account.with(applicationName, (session) => usableByOthers(session, owner), database);
-      usable.push(...seen.map((one) => ({ ...one, database })));
+      const there = await account.with(applicationName, (session) => usableByOthers(session, owner), database);
+      usable.push(...there.map((one) => ({ ...one, database })));
+      seen.push(within);
     } catch (error) {
       if (named) usable.push({ what: 'somebody was given rights', sql: null, database });
       else if (mayPass(error) || sqlState(error) === undefined) unanswered.push(within);
       else closed.push(within);
     }
   }
-  return { usable, closed, unanswered };
+  return { usable, seen, closed, unanswered };
 }
 
 async function placesOf(session: Session, role: string): Promise<{ owner: number; places: Place[] }> {
