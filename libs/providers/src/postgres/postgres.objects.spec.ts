@@ -226,4 +226,34 @@ describeOnPostgres('what a holder leaves behind', (binaries) => {
     expect((await stage.end(order.grant)).leftovers).toEqual([]);
     await leave(session);
   });
+
+  it.each([
+    // It comes with an extension, and that is its maker's where the database lets them create something.
+    ['a language', 'LANGUAGE plpgsql', 'CREATE EXTENSION plpgsql'],
+    ['a foreign server', 'FOREIGN SERVER theirs', 'CREATE SERVER theirs FOREIGN DATA WRAPPER lent'],
+    // Only a superuser makes one: somebody has made the role one, and taken that back.
+    ['a foreign-data wrapper', 'FOREIGN DATA WRAPPER theirs', 'CREATE FOREIGN DATA WRAPPER theirs'],
+  ])('takes %s from those to whom it was given, and drops none', async (_, thing, made) => {
+    const own = await Stage.on(server);
+    const stranger = await own.aStranger();
+    const maker = quoted(own.target.maker);
+    await own.target.sql(
+      `GRANT CREATE ON DATABASE ${quoted(own.target.database)} TO ${maker}`,
+      'CREATE FOREIGN DATA WRAPPER lent',
+      `GRANT USAGE ON FOREIGN DATA WRAPPER lent TO ${maker}`,
+    );
+    if (made.endsWith('plpgsql')) await own.target.sql('DROP EXTENSION plpgsql');
+    const { grant, role, session } = await own.begin();
+    if (thing.startsWith('FOREIGN DATA')) await own.target.sql(`ALTER ROLE ${role} SUPERUSER`);
+    await session.query(made);
+    await session.query(`GRANT USAGE ON ${thing} TO ${stranger.name}`);
+    await own.target.sql(`ALTER ROLE ${role} NOSUPERUSER`);
+    const [, kind = '', name] = /^(?:FOREIGN (?=SERVER))?(.*) (\w+)$/.exec(thing) ?? [];
+    const mayUse = `SELECT has_${kind.toLowerCase().replaceAll(/\W/g, '_')}_privilege('${name}', 'USAGE')`;
+    expect(await stranger.ask(mayUse)).toEqual([true]);
+    await own.end(grant);
+    expect(await stranger.ask(mayUse)).toEqual([false]);
+    expect([await own.verdict(grant), await own.roleExists(grant)]).toEqual(['ended', true]);
+    await leave(session);
+  });
 });
