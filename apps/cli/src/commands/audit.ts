@@ -125,8 +125,13 @@ function subjectOf(members: AuditEvent['members']): string {
   return `${kind} ${short(id)}`;
 }
 
-const changeOf = ({ from, to }: { from?: string; to?: string }): string =>
-  from === undefined ? `→ ${to ?? '?'}` : `${from} → ${to ?? '?'}`;
+function changeOf(members: AuditEvent['members']): string {
+  const { subject = '', from, to = '?', refusedPickUps = '' } = members;
+  // Nothing else happens to one that was picked up, and leaves it so.
+  if (subject.startsWith('credential:') && from === 'picked_up' && to === from)
+    return `${to}; pick-up ${Number(refusedPickUps) + 1} refused`;
+  return from === undefined ? `→ ${to}` : `${from} → ${to}`;
+}
 
 /** A person by the beginning of their id; our own processes by their names. */
 function actorOf({ actor = '' }: { actor?: string }): string {

@@ -10,9 +10,9 @@ import { untilInterrupted, watch } from '../terminal/live';
 import { confirm } from '../terminal/prompt';
 import { pairs } from '../terminal/table';
 import { relative } from '../terminal/times';
-import { visible, visibleLines } from '../terminal/visible';
+import { visible } from '../terminal/visible';
 import { requestTable } from './request-table';
-import { decisionWords, durationWords, endingWords, short } from './words';
+import { decisionWords, durationWords, endingWords, reasonWords, short } from './words';
 
 type Verdict = 'approve' | 'deny';
 
@@ -123,7 +123,7 @@ function whatWillHappen({ api, terminal }: Context, request: AccessRequest): str
       ['who', paint('bold', visible(request.requester.name))],
       ['what', request.entitlements.map((name) => paint('bold', visible(name)))],
       ['how long', `${durationWords(request.durationSeconds)}, from when it begins`],
-      ['why', visibleLines(request.reason ?? '(erased)')],
+      ['why', reasonWords(request.reason)],
       ['how it ends', endings(request, (text) => paint('yellow', text))],
       ['decides', decisionWords(request)],
       ['asked', `${relative(request.createdAt, now)}; lapses ${relative(request.lapsesAt, now)}`],

@@ -76,6 +76,16 @@ describe('ending what has ended', () => {
     ended('revoked');
     const { code, stderr } = await desk.run(['exec', GRANT_ID, '--', 'true']);
     expect(code).toBe(6);
+    expect(stderr).toContain('has ended');
     expect(stderr).toMatch(/It was revoked at [\d :-]+\. Ask again: `curfew request orders-db\/read --for/);
+  });
+
+  it('does not say that it has ended before that is proven', async () => {
+    ended('revoked', { state: 'ending', endedAt: null });
+    const { code, stderr } = await desk.run(['exec', GRANT_ID, '--', 'true']);
+    expect(code).toBe(6);
+    expect(stderr).toContain('the grant on orders-db/read is over');
+    expect(stderr).toMatch(/It was revoked at [\d :-]+; its end is not proven yet\. Ask again/);
+    expect(stderr).not.toContain('has ended');
   });
 });

@@ -12,6 +12,7 @@ import { progress } from '../terminal/progress';
 import { pairs, table } from '../terminal/table';
 import { clockTime, relative } from '../terminal/times';
 import { visible, visibleLines } from '../terminal/visible';
+import { backgroundOf } from './background';
 import { hadEnded } from './ended';
 import { sayUnlessKept } from './not-kept';
 import { retryWords } from './failure-words';
@@ -116,9 +117,11 @@ async function show(context: Context, _: object, text: string): Promise<void> {
   const { api, terminal } = context;
   const found = await eitherId(api, text);
   const life = typeof found === 'string' ? await grantOrRequest(api, found) : await fetchOne(api, found);
+  // JSON is what the service says of the one thing that was asked for.
+  const background = life.kind === 'grant' && !terminal.json ? await backgroundOf(api, life.value) : {};
   terminal.show(life.value, () =>
     life.kind === 'grant'
-      ? grantLifeWords(life.value, terminal.paint, api.now())
+      ? grantLifeWords(life.value, terminal.paint, api.now(), background)
       : requestLifeWords(life.value, terminal.paint, api.now()),
   );
 }

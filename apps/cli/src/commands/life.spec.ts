@@ -56,6 +56,21 @@ describe('the life of a grant', () => {
     expect(told({ state: 'ending', endingAt: inSeconds(-9) })).not.toContain('last tried');
   });
 
+  it('says what holds at the target until the end is proven, and what does not', () => {
+    expect(told({ state: 'ending', endReason: 'expired', endingAt: inSeconds(-5) })).toMatch(
+      /the target itself lets nobody in after [\d-]+ [\d:.]+, but what is open goes on until Curfew cuts it\./,
+    );
+  });
+
+  it('says how often another pick-up was refused', () => {
+    const credential = { version: 1, state: 'picked_up', pickedUpAt: inSeconds(-5), pickedUpFrom: '10.0.0.1' };
+    expect(told({ credential: { ...credential, refusedPickUps: 0 } })).not.toContain('refused');
+    expect(told({ credential: { ...credential, refusedPickUps: 1 } })).toMatch(/another pick-up was refused\n/);
+    expect(told({ credential: { ...credential, refusedPickUps: 2 } })).toContain(
+      'another pick-up was refused, 2 times',
+    );
+  });
+
   it('says what a grant did not begin for, and what it got stuck for', () => {
     const failed = told({
       state: 'ended',

@@ -3,14 +3,15 @@ import type { AccessRequest, Evidence, Grant, GrantLife } from '../service/shape
 import type { Paint } from '../terminal/paint';
 import { pairs } from '../terminal/table';
 import { exactTime, lateness, relative } from '../terminal/times';
-import { visible, visibleLines } from '../terminal/visible';
+import { visible } from '../terminal/visible';
+import { backgroundEntries, decidedEntries, type Background } from './background';
 import { failureWords, retryWords } from './failure-words';
-import { decisionWords, durationWords, endingWords, grantStateCell, requestStateCell, verdictWord } from './words';
+import { decisionWords, durationWords, endingWords, grantStateCell, reasonWords, requestStateCell } from './words';
 
 type Entry = readonly [string, string | readonly string[]];
 
 /** A grant from beginning to proof. */
-export function grantLifeWords(grant: GrantLife, paint: Paint, now: number): string[] {
+export function grantLifeWords(grant: GrantLife, paint: Paint, now: number, background: Background = {}): string[] {
   const life = pairs(
     [
       ['grant', paint('bold', grant.id)],
@@ -18,6 +19,7 @@ export function grantLifeWords(grant: GrantLife, paint: Paint, now: number): str
       ['who', visible(grant.holder.name)],
       ['state', painted(grantStateCell(grant), paint)],
       ['request', grant.requestId],
+      ...backgroundEntries(grant, background),
       ['how long', durationWords(grant.durationSeconds)],
       ['how it ends', endingWords(grant.ending)],
       ...credentialEntry(grant, now),
@@ -62,14 +64,15 @@ const isWaiting = ({ state }: Grant): boolean => state === 'ending' || state ===
 
 /** What holds while the end is not proven yet. */
 function deadlineOfTarget({ ending, endsAt }: Grant): string {
-  return ending.enforcedBy === 'curfew'
-    ? 'Its end is not proven yet. Curfew goes on trying; the target itself ends nothing.'
-    : `Its end is not proven yet. Curfew goes on trying; the target itself lets nobody in after ${exactTime(endsAt)}.`;
+  const trying = 'Its end is not proven yet. Curfew goes on trying;';
+  if (ending.enforcedBy === 'curfew') return `${trying} the target itself ends nothing.`;
+  const open = ending.endsLiveSessions ? 'what is open goes on until Curfew cuts it' : 'what is open goes on';
+  return `${trying} the target itself lets nobody in after ${exactTime(endsAt)}, but ${open}.`;
 }
 
 function credentialEntry({ credential }: Grant, now: number): Entry[] {
   if (!credential) return [];
-  const { version, state, pickedUpAt, pickedUpFrom } = credential;
+  const { version, state, pickedUpAt, pickedUpFrom, refusedPickUps: refused = 0 } = credential;
   const words = [
     `${visible(state.replaceAll('_', ' '))}${version > 1 ? `, replaced ${version === 2 ? 'once' : `${version - 1} times`}` : ''}`,
     ...(pickedUpAt === null
@@ -77,6 +80,7 @@ function credentialEntry({ credential }: Grant, now: number): Entry[] {
       : [
           `picked up ${relative(pickedUpAt, now)}, at ${exactTime(pickedUpAt)}${pickedUpFrom === null ? '' : ` from ${visible(pickedUpFrom)}`}`,
         ]),
+    ...(refused === 0 ? [] : [`another pick-up was refused${refused === 1 ? '' : `, ${refused} times`}`]),
   ];
   return [['credential', words]];
 }
@@ -157,10 +161,6 @@ function checkWords(check: unknown, paint: Paint): string[] {
 
 /** A request from question to outcome. */
 export function requestLifeWords(request: AccessRequest, paint: Paint, now: number): string[] {
-  const decided: Entry[] = request.decisions.map(({ by, verdict, at }, i) => [
-    i === 0 ? 'decisions' : '',
-    `${exactTime(at)}  ${verdictWord(verdict)} by ${by === null ? 'the policies' : visible(by.name)}`,
-  ]);
   return pairs(
     [
       ['request', paint('bold', request.id)],
@@ -168,14 +168,14 @@ export function requestLifeWords(request: AccessRequest, paint: Paint, now: numb
       ['who', visible(request.requester.name)],
       ['what', request.entitlements.map(visible)],
       ['how long', durationWords(request.durationSeconds)],
-      ['why', visibleLines(request.reason ?? '(erased)')],
+      ['why', reasonWords(request.reason)],
       ['asked', exactTime(request.createdAt)],
       ...(request.state === 'pending'
         ? ([
             ['lapses', `${exactTime(request.lapsesAt)} (${relative(request.lapsesAt, now)})`],
             ['decides', decisionWords(request)],
           ] satisfies Entry[])
-        : decided),
+        : decidedEntries(request)),
       ...request.grants.map(({ id, state, entitlement }, i): Entry => [
         i === 0 ? 'grants' : '',
         `${id}  ${visible(entitlement)}  ${visible(state)}`,

@@ -2,7 +2,7 @@ import { formatDuration } from '@app/kernel';
 import type { AccessRequest, Approval, EndingTraits, Grant, Path } from '../service/shapes';
 import type { Cell } from '../terminal/table';
 import { clockTime, relative, spanOf } from '../terminal/times';
-import { visible } from '../terminal/visible';
+import { visible, visibleLines } from '../terminal/visible';
 
 /** The beginning of an id, as lists show it and commands take it. */
 export const short = (id: string): string => id.slice(0, 8);
@@ -93,3 +93,9 @@ export function decisionWords(request: AccessRequest): string[] {
 /** `approve` and `approved` read the same. */
 export const verdictWord = (verdict: string): string =>
   ({ approve: 'approved', deny: 'denied' })[verdict] ?? visible(verdict);
+
+/** What was asked for, as it was written. The service says no more of one that it cannot show. */
+export const reasonWords = (reason: string | null): string | readonly string[] =>
+  reason === null
+    ? '(cannot be shown: it was erased, or the key that it was sealed under is lost)'
+    : visibleLines(reason);

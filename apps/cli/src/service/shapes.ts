@@ -146,6 +146,8 @@ export interface Grant {
     readonly state: string;
     readonly pickedUpAt: string | null;
     readonly pickedUpFrom: string | null;
+    /** How often somebody came second, to any version; an older service does not say. */
+    readonly refusedPickUps?: number;
   } | null;
 }
 
