@@ -40,6 +40,8 @@ export interface GrantView {
     readonly state: CredentialState;
     readonly pickedUpAt: string | null;
     readonly pickedUpFrom: string | null;
+    /** How often somebody came second, to this or an earlier version. */
+    readonly refusedPickUps: number;
   } | null;
 }
 
@@ -91,7 +93,8 @@ const FIELDS = `
   g.stuck_at AS "stuckAt", g.ended_at AS "endedAt", g.failure, g.leftovers,
   CASE WHEN g.end_reason = 'expired' THEN (extract(epoch FROM g.ending_at - g.ends_at) * 1000)::float8 END AS "lateMs",
   (SELECT jsonb_build_object('version', c.version, 'state', c.state,
-            'pickedUpFromCommitment', encode(c.picked_up_from_commitment, 'hex'), 'pickedUpAt',
+            'pickedUpFromCommitment', encode(c.picked_up_from_commitment, 'hex'),
+            'refusedPickUps', (SELECT sum(every.refused_pick_ups) FROM credentials every WHERE every.grant_id = g.id), 'pickedUpAt',
             to_char(c.picked_up_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
      FROM credentials c WHERE c.grant_id = g.id ORDER BY c.version DESC LIMIT 1) AS credential`;
 

@@ -37,6 +37,17 @@ describe('where a credential was picked up', () => {
     expect(again).toMatchObject({ refused: { details: { pickedUpFrom: address } } });
   });
 
+  it('is told with how often somebody came second', async () => {
+    const id = await pickedUp();
+    const counted = async (): Promise<unknown> =>
+      (await house.views.grants.get(house.api.manager, olga, id)).credential?.refusedPickUps;
+    expect(await counted()).toBe(0);
+    for (const times of [1, 2]) {
+      await house.as(olga, (tx) => house.credentials.pickUp(tx, olga, id));
+      expect(await counted()).toBe(times);
+    }
+  });
+
   it('is told to nobody any more when it was erased; when it was stays', async () => {
     const id = await pickedUp();
     await house.owner.query('DELETE FROM audit_values');

@@ -18,7 +18,7 @@ export interface RequestView {
   /** `<target>/<entitlement>` each. */
   readonly entitlements: readonly string[];
   readonly durationSeconds: number;
-  /** `null` when it was erased. */
+  /** `null` when it was erased, or the key that it was sealed under is lost. */
   readonly reason: string | null;
   /** In hex: a decision names it. */
   readonly scopeHash: string;

@@ -38,6 +38,7 @@ const members = {
       state: z.enum(credentialMachine.states),
       pickedUpAt: instant.nullable(),
       pickedUpFrom: z.string().nullable(),
+      refusedPickUps: z.number().int().describe('How often somebody came second, to this or an earlier version.'),
     })
     .nullable(),
 };
