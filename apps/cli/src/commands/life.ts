@@ -125,7 +125,8 @@ function evidenceWords({ kind, at, body }: Evidence, paint: Paint): string[] {
 
 /** What an end that is not proven yet has come to: what was done, and what keeps it from being proven. */
 function attemptWords({ lastAttempt }: GrantLife, paint: Paint): string[] {
-  if (lastAttempt === null) return [];
+  // `undefined` from an older service.
+  if (!lastAttempt) return [];
   const { at, steps, checks } = lastAttempt;
   const open = checks.filter(({ verdict }) => verdict !== 'ended').flatMap((check) => checkWords(check, paint));
   return [
