@@ -1,5 +1,6 @@
-import { chmodSync, mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { Failure } from './failure.ts';
 
 /** This clone: where its code is, and where it keeps everything it makes. */
 export interface Clone {
@@ -11,10 +12,16 @@ export interface Clone {
 export const APPS = ['api', 'worker', 'timekeeper'] as const;
 export type AppName = (typeof APPS)[number];
 
+/** @throws Failure for a `CURFEW_HOME` that is no folder and cannot become one */
 export function thisClone(environment: NodeJS.ProcessEnv): Clone {
   const root = resolve(import.meta.dirname, '..');
   const asked = environment['CURFEW_HOME'];
-  return { root, home: asked ? resolve(calledFrom(environment), asked) : join(root, '.curfew') };
+  const home = asked ? resolve(calledFrom(environment), asked) : join(root, '.curfew');
+  const there = missingFolders(home).there;
+  if (statSync(there).isDirectory()) return { root, home };
+  throw new Failure(`${asked ? 'CURFEW_HOME is' : 'the data would go to'} ${home}, and ${there} is no folder`, [
+    asked ? 'Set it to a folder, or to where one can be made.' : 'Move that away, and start again.',
+  ]);
 }
 
 /** Where the person is: npm changes to the root, and says where it was called from. */
@@ -22,10 +29,31 @@ export function calledFrom(environment: NodeJS.ProcessEnv): string {
   return environment['INIT_CWD'] ?? process.cwd();
 }
 
+/** @throws Failure where none can be made */
 export function makeHome({ home }: Clone): void {
-  mkdirSync(join(home, 'logs'), { recursive: true, mode: 0o700 });
+  for (const folder of missingFolders(join(home, 'logs')).missing) makeFolder(folder);
   // Root's database server is another account: it passes through here to its own folder. The files are all private.
   chmodSync(home, process.getuid?.() === 0 ? 0o711 : 0o700);
+}
+
+/** What there is of a path, and which folders below that are missing, the outermost first. */
+function missingFolders(path: string): { there: string; missing: readonly string[] } {
+  const missing: string[] = [];
+  let there = path;
+  for (; statSync(there, { throwIfNoEntry: false }) === undefined; there = dirname(there)) missing.unshift(there);
+  return { there, missing };
+}
+
+/** One at a time: asked for all at once, Node never ends where the system makes none, as in /proc. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+    if (code !== 'ENOENT' && code !== 'EEXIST' && code !== 'ENOTDIR') throw cause;
+    throw new Failure(`the folder ${path} cannot be made`, [message, 'Set CURFEW_HOME to a folder.'], cause);
+  }
 }
 
 export const paths = {

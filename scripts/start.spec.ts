@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import pg from 'pg';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { allGone, FakeClone } from '../test/support/fake-clone';
@@ -346,6 +346,22 @@ describe('npm start', () => {
     running.child.kill('SIGINT');
     await running.ended;
   });
+
+  it.each(['a-file', 'a-file/below', '/proc/x', 'a-link'])(
+    'says so when CURFEW_HOME is %s, asked or started',
+    async (CURFEW_HOME) => {
+      const clone = aClone();
+      clone.write('a-file');
+      symlinkSync(join(clone.root, 'nowhere'), join(clone.root, 'a-link'));
+      for (const flags of [[], ['--status']]) {
+        const running = clone.run('start.ts', { flags, env: { CURFEW_HOME } });
+        const asked = flags.length > 0 && !CURFEW_HOME.startsWith('a-file');
+        expect(await running.ended).toBe(asked ? 3 : 1);
+        expect(running.output).toContain(asked ? 'Curfew does not run here' : resolve(clone.root, CURFEW_HOME));
+        expect(running.output).not.toContain('should not have happened');
+      }
+    },
+  );
 
   it('started twice, says where it runs', async () => {
     const clone = aClone();
