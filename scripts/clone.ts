@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Failure } from './failure.ts';
+import { homeOf } from './home.mjs';
 
 /** This clone: where its code is, and where it keeps everything it makes. */
 export interface Clone {
@@ -16,17 +17,12 @@ export type AppName = (typeof APPS)[number];
 export function thisClone(environment: NodeJS.ProcessEnv): Clone {
   const root = resolve(import.meta.dirname, '..');
   const asked = environment['CURFEW_HOME'];
-  const home = asked ? resolve(calledFrom(environment), asked) : join(root, '.curfew');
+  const home = homeOf(root, environment);
   const there = missingFolders(home).there;
   if (statSync(there).isDirectory()) return { root, home };
   throw new Failure(`${asked ? 'CURFEW_HOME is' : 'the data would go to'} ${home}, and ${there} is no folder`, [
     asked ? 'Set it to a folder, or to where one can be made.' : 'Move that away, and start again.',
   ]);
-}
-
-/** Where the person is: npm changes to the root, and says where it was called from. */
-export function calledFrom(environment: NodeJS.ProcessEnv): string {
-  return environment['INIT_CWD'] ?? process.cwd();
 }
 
 /** @throws Failure where none can be made */

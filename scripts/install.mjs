@@ -124,7 +124,7 @@ function onlyAsks() {
   const command = existsSync('/proc/self')
     ? readFileSync(join('/proc', parent, 'cmdline'), 'utf8')
     : spawnSync('ps', ['-ww', '-o', 'args=', '-p', parent], { encoding: 'utf8' }).stdout || '';
-  return /["' ]--(status|help)["'\0\s]*$/.test(command);
+  return /["' \0]--(status|help)["'\0\s]*$/.test(command);
 }
 
 /** @param {string[]} flags @returns {Promise<{ status: number | null, output: string }>} */

@@ -8,7 +8,15 @@ import { waitFor } from './waiting';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const SCRIPT = join('scripts', 'install.mjs');
+const RESET = join('scripts', 'reset.mjs');
 const CHECK = join('scripts', 'check-node.cjs');
+
+interface Options {
+  /** Said before anything else. */
+  readonly node?: string;
+  readonly script?: string;
+  readonly flags?: readonly string[];
+}
 
 describe('the installation of the packages', () => {
   let root: string;
@@ -19,19 +27,22 @@ describe('the installation of the packages', () => {
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-  /** Runs it with an npm that does what `npm` says; `node` is said before anything else. */
-  async function install(npm: string, node = ''): Promise<{ status: number | null; output: string }> {
-    const child = started(npm, node);
+  /** Runs it with an npm that does what `npm` says. */
+  async function install(npm: string, options: Options = {}): Promise<{ status: number | null; output: string }> {
+    const child = started(npm, options);
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()));
     return new Promise((resolve) => child.once('close', (status) => resolve({ status, output })));
   }
-  function started(npm: string, node = ''): ChildProcessWithoutNullStreams {
+  function started(
+    npm: string,
+    { flags = [], node = '', script = SCRIPT }: Options = {},
+  ): ChildProcessWithoutNullStreams {
     const stub = join(root, 'npm.cjs');
     writeFileSync(stub, npm);
     const before = `data:text/javascript,${encodeURIComponent(node)}`;
     const env = { PATH: process.env['PATH'], npm_execpath: stub, npm_node_execpath: process.execPath };
-    return spawn(process.execPath, ['--import', before, join(root, SCRIPT)], { cwd: root, env });
+    return spawn(process.execPath, ['--import', before, join(root, script), ...flags], { cwd: root, env });
   }
   /** Leaves what a good installation leaves, and counts itself. */
   const WORKS = `
@@ -127,19 +138,19 @@ describe('the installation of the packages', () => {
     syncBuiltinESMExports();`;
 
   it('looks for room first, and begins nothing where there is none', async () => {
-    const { output, status } = await install(WORKS, room(699));
+    const { output, status } = await install(WORKS, { node: room(699) });
     expect(status).toBe(1);
     expect(output).toContain('The disk is full: 699 MB are free. Make room (about 700 MB)');
     expect([output.includes('Installing'), calls()]).toEqual([false, 0]);
-    expect((await install(WORKS, room(700))).status).toBe(0);
+    expect((await install(WORKS, { node: room(700) })).status).toBe(0);
   });
 
   it('asks for little room where packages are there already', async () => {
     mkdirSync(join(root, 'node_modules'));
-    expect((await install(WORKS.replace('{ force', '{ recursive: true, force'), room(64))).status).toBe(0);
+    expect((await install(WORKS.replace('{ force', '{ recursive: true, force'), { node: room(64) })).status).toBe(0);
     rmSync(join(root, 'node_modules'));
     mkdirSync(join(root, 'node_modules'));
-    expect((await install(WORKS, room(63))).output).toContain('The disk is full: 63 MB');
+    expect((await install(WORKS, { node: room(63) })).output).toContain('The disk is full: 63 MB');
   });
 
   const pretend = (object: string, property: string, value: string): string =>
@@ -163,11 +174,44 @@ describe('the installation of the packages', () => {
     };
     const ours = Object.values(scripts).filter((line) => /\bnode /.test(line));
     expect(ours.length).toBeGreaterThan(5);
-    expect(ours.filter((line) => !line.startsWith(`node -r ./${CHECK} ${SCRIPT} && `))).toEqual([]);
+    const begins = [`node -r ./${CHECK} ${SCRIPT} && `, `node -r ./${CHECK} ${RESET}`];
+    expect(ours.filter((line) => !begins.some((begin) => line.startsWith(begin)))).toEqual([]);
+  });
+
+  describe('of a reset', () => {
+    beforeEach(() => {
+      cpSync(join(ROOT, 'scripts', 'home.mjs'), join(root, 'scripts', 'home.mjs'));
+      cpSync(join(ROOT, RESET), join(root, RESET));
+      writeFileSync(join(root, 'scripts', 'reset.ts'), `console.log('reset', ...process.argv.slice(2));`);
+    });
+
+    it('is left away where there are no data, and nothing is made', async () => {
+      expect(await install(WORKS, { script: RESET })).toEqual({
+        status: 0,
+        output: `There are no data in ${join(root, '.curfew')}: nothing to delete.\n`,
+      });
+      expect([calls(), existsSync(join(root, '.curfew'))]).toEqual([0, false]);
+    });
+
+    it('comes first where there are some', async () => {
+      mkdirSync(join(root, '.curfew'));
+      writeFileSync(join(root, '.curfew', 'lock'), '');
+      const { output, status } = await install(WORKS, { script: RESET });
+      expect([status, calls()]).toEqual([0, 1]);
+      expect(output).toMatch(/Packages installed[^]*reset\n/);
+    });
+
+    it('is not begun for a question, and what is typed is passed on', async () => {
+      const asked = { script: RESET, flags: ['--help'] };
+      expect((await install(WORKS, asked)).output).toContain('Nothing is installed here yet');
+      symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
+      expect((await install(WORKS, asked)).output).toBe('reset --help\n');
+      expect(calls()).toBe(0);
+    });
   });
 
   it('names the platform that is not supported', async () => {
-    const { output, status } = await install(WORKS, pretend('process', 'platform', 'win32'));
+    const { output, status } = await install(WORKS, { node: pretend('process', 'platform', 'win32') });
     expect(status).toBe(1);
     expect(output).toContain('does not start on win32');
   });

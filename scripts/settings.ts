@@ -1,7 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { APPS, calledFrom, type AppName } from './clone.ts';
+import { APPS, type AppName } from './clone.ts';
 import { Failure } from './failure.ts';
+import { calledFrom } from './home.mjs';
 import { redisAt, type RedisPlace } from './redis.ts';
 import { hasFileForm, variablesThatAre } from './variables.ts';
 

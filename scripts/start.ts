@@ -1,5 +1,6 @@
-import { calledFrom, makeHome, thisClone, type Clone } from './clone.ts';
+import { makeHome, thisClone, type Clone } from './clone.ts';
 import { Failure } from './failure.ts';
+import { calledFrom } from './home.mjs';
 import { findHolder, takeClone } from './run-file.ts';
 import { readSettings } from './settings.ts';
 import { Starter } from './starter.ts';
