@@ -40,6 +40,7 @@ const BODIES: Readonly<Record<string, object>> = {
 /** The documentation's own: pages and a script, the same for everybody. */
 const DOCUMENTATION = /^GET \/(?:docs(?:\/.*)?|openapi\.json)$/;
 const PUBLIC = new Set([
+  'GET /',
   'GET /healthz',
   'GET /readyz',
   'GET /metrics',

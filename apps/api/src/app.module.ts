@@ -3,6 +3,7 @@ import { ScheduleModule } from '@nestjs/schedule';
 import type { ApiEnvironment } from '@app/platform';
 import { AccessModule } from './access/access.module';
 import { DemoTargets } from './demo/demo-targets';
+import { FrontDoorController } from './edge/front-door.controller';
 import { API_ENVIRONMENT } from './environment';
 import { HealthModule } from './health.module';
 import { PlatformModule } from './platform.module';
@@ -31,6 +32,7 @@ export function appModule(environment: ApiEnvironment): DynamicModule {
       SignInModule,
       HealthModule,
     ],
+    controllers: [FrontDoorController],
     providers: [StartUp, DemoTargets, Sweeps],
   };
 }

@@ -6,6 +6,8 @@ import { problem } from './edge/problem.schema';
 
 const ABOUT = `Access that ends on time: ask, decide, use, end, prove.
 
+On the command line: \`curfew login\`, \`curfew targets list\`, \`curfew request <target>/<entitlement> --for 30m --reason …\`.
+
 What is written takes an \`Idempotency-Key\`, but the pick-up of a credential. Errors are problems (RFC 9457). Durations are whole
 seconds, times are RFC 3339 in UTC with milliseconds. What you may not see does not exist: 404.`;
 
