@@ -92,7 +92,10 @@ const api = z.object({
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).describe('The address under which people and CLIs reach the API.'),
   SEALING_KEY_FILE: sealingKeyFile,
   POLICY_DIR: z.string().default('policies').describe('The folder of `*.cedar` and `groups.yaml`.'),
-  OIDC_ISSUER: z.url().optional().describe('The OpenID provider that people sign in with.'),
+  OIDC_ISSUER: z
+    .url()
+    .optional()
+    .describe('The OpenID provider that people sign in with. Its ID tokens need `auth_time`.'),
   OIDC_CLIENT_ID: z
     .string()
     .default('curfew')
