@@ -60,9 +60,10 @@ describe.runIf(has('chromium'))(`signing in with a real browser${needs('chromium
     await page.close();
   }
 
-  it('shows a page to browse the API', async () => {
+  it('shows a page to browse the API at the address that `npm start` names', async () => {
     const page = await browser.newPage();
-    await page.goto(`${service.url}/docs`);
+    await page.goto(service.url);
+    expect(page.url()).toBe(`${service.url}/docs`);
     const route = page.getByText('/v1/requests/{id}/decisions').first();
     await route.waitFor();
     expect(await route.isVisible()).toBe(true);
