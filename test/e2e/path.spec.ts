@@ -205,7 +205,9 @@ describe.each(['PostgreSQL', 'Redis'])('the path, with the queue on %s', (backen
     const ready = await (await fetch(`${service.url}/readyz`)).json();
     expect(ready).toMatchObject({ status: 'ready', checks: { database: { ok: true }, policies: { ok: true } } });
     const numbers = await (await fetch(`${service.address('worker')}/metrics`)).text();
-    for (const name of ['curfew_grants{', 'curfew_oldest_operation_seconds', 'curfew_queue_canary_seconds'])
+    for (const name of ['curfew_grants{', 'curfew_leftovers{', 'curfew_overdue_seconds{', 'curfew_strays{'])
+      expect(numbers).toContain(name);
+    for (const name of ['curfew_oldest_operation_seconds{', 'curfew_queue_canary_seconds{'])
       expect(numbers).toContain(name);
     const late = await (await fetch(`${service.address('timekeeper')}/metrics`)).text();
     expect(late).toContain('curfew_end_decision_lateness_seconds_bucket');

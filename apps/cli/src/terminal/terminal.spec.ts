@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { painter } from './paint';
 import { table } from './table';
-import { clockTime, relative, spanOf } from './times';
+import { clockTime, lateness, relative, spanOf } from './times';
 import { safeJson, visible, visibleLines } from './visible';
 import { cut, widthOf } from './width';
 
@@ -31,6 +31,16 @@ describe('times', () => {
       '12m 03s',
       '2h 05m',
       '3d 04h',
+    ]);
+  });
+
+  it('say how late something was, as exactly as matters', () => {
+    expect([85, 1_234, 59_999, 60_000, 2_692_800_000].map(lateness)).toEqual([
+      '85 ms',
+      '1.2 s',
+      '60.0 s',
+      '1m 00s',
+      '31d 04h',
     ]);
   });
 

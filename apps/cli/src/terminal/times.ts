@@ -38,7 +38,8 @@ const twoDigits = (value: number): string => String(value).padStart(2, '0');
 const dayOf = (time: Date): string =>
   `${time.getFullYear()}-${twoDigits(time.getMonth() + 1)}-${twoDigits(time.getDate())}`;
 
-/** `85 ms`, `1.2 s`: how late something was. */
+/** `85 ms`, `1.2 s`, `31d 04h`: how late something was. */
 export function lateness(milliseconds: number): string {
+  if (milliseconds >= 60_000) return spanOf(milliseconds);
   return milliseconds < 1_000 ? `${milliseconds} ms` : `${(milliseconds / 1_000).toFixed(1)} s`;
 }
