@@ -110,6 +110,17 @@ describe('what is written down of an end', () => {
     await workUntil(id, 'ended');
   });
 
+  it('is not what another server shows, to which the target leads by now', async () => {
+    const id = await released();
+    house.target.system().identity = 'another';
+    await house.work();
+    expect((await people.grant(id)).lastAttempt?.checks).toEqual([
+      { check: 'the target is the server on which it was made', verdict: 'unknown', answer: expect.any(String) },
+    ]);
+    house.target.system().identity = undefined;
+    await workUntil(id, 'ended');
+  });
+
   it('tries the password that was handed out last', async () => {
     const id = await people.granted();
     await house.work();
