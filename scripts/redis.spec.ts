@@ -55,7 +55,10 @@ describe('the Redis that REDIS_URL names', () => {
   it('is silent where nobody is, or somebody else, or one who lets nobody in', async () => {
     const silence = async (url: string) => whySilent(redisAt(url));
     expect(await silence(`redis://ada:sesame@127.0.0.1:${await freePort()}`)).toBe('nobody answers there');
-    expect(await silence('redis://ada:sesame@nowhere.invalid')).toBe('there is no such host');
+    // Or whoever is asked for names says nothing for so long.
+    expect(await silence('redis://ada:sesame@nowhere.invalid')).toMatch(
+      /^(there is no such host|no answer within 2 s)$/,
+    );
     expect(await silence(await saying('-WRONGPASS invalid username-password pair\r\n'))).toMatch(/the password$/);
     expect(await silence(await saying('-NOAUTH Authentication required.\r\n'))).toMatch(/the password$/);
     expect(await silence(await saying('HTTP/1.1 400 Bad Request\r\n\r\n'))).toBe('it does not answer as a Redis does');

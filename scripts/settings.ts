@@ -89,7 +89,8 @@ function handOn(environment: NodeJS.ProcessEnv, name: string): NodeJS.ProcessEnv
   const value = valueOf(environment, name);
   if (value === undefined) return {};
   const from = calledFrom(environment);
-  if (environment[name]) return { [name]: PLACES.includes(name) ? folder(name, resolve(from, value)) : value };
+  const place = PLACES.includes(name) ? folder(name, resolve(from, value)) : undefined;
+  if (environment[name]) return { [name]: place ?? value };
   return { [`${name}_FILE`]: resolve(from, environment[`${name}_FILE`] ?? '') };
 }
 

@@ -97,6 +97,32 @@ describe('what nobody else could decide', () => {
       await house.applyPolicies(withOwners('[test/bea, test/bea2]'));
     });
 
+    it('keeps no other rule from being changed where that came out while it was in force', async () => {
+      await house.applyPolicies(withOwners('[test/bea, test/bea2]'));
+      for (const subject of ['bea', 'bea2']) await house.person(subject, { email: 'bea@example.com' });
+      const files = withOwners('[test/bea, test/bea2]');
+      const [first] = files.policies;
+      const closed = `${first!.text}\n@id("stolen")\nforbid (principal in Group::"engineers", action == Action::"request", resource);\n`;
+      await house.applyPolicies({ ...files, policies: [{ ...first!, text: closed }] });
+      await expect(people.ask()).rejects.toMatchObject({ kind: 'forbidden' });
+    });
+
+    it('is not refused because a third account has had the addresses of two others', async () => {
+      await house.applyPolicies(withOwners('[test/bob, test/bea, test/mallory]'));
+      const [bob, bea] = [
+        await house.person('bob', { email: 'bob@example.com' }),
+        await house.person('bea', { email: 'bea@example.com' }),
+      ];
+      const mallory = await house.person('mallory', { email: 'bob@example.com' });
+      await house.owner.query(`UPDATE identities SET email = 'bea@example.com' WHERE id = $1`, [mallory.identityId]);
+      await house.applyPolicies(withOwners('[test/bob, test/bea]'));
+      const id = await people.ask(asTwo);
+      for (const each of [bob, bea]) await people.decide(id, 'approve', each);
+      await house.work();
+      expect(await people.request(id)).toMatchObject({ state: 'approved' });
+      expect((await house.owner.query(`SELECT state FROM grants`))[0]).toEqual({ state: 'active' });
+    });
+
     it('is told of other people’s accounts to those alone who oversee', async () => {
       await one();
       expect(await checked('ada', '[test/bob, test/bob2]')).toMatchObject({ ok: true });

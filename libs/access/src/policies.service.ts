@@ -38,7 +38,8 @@ export class PoliciesService {
       `SELECT id, version FROM policy_sets WHERE state = 'applied' FOR UPDATE`,
     );
     if (applied?.version === compiled.version) return { version: compiled.version, changed: false };
-    assertDecidable(compiled, await samePeopleListed(tx, compiled));
+    const inForce = applied && (await this.#compile(tx, applied.version));
+    assertDecidable(compiled, await samePeopleListed(tx, compiled), inForce);
     if (applied) {
       await tx.query(`UPDATE policy_sets SET state = 'superseded', revision = revision + 1 WHERE id = $1`, [
         applied.id,

@@ -51,10 +51,9 @@ function stands(grant: Grant, { asked, requests, offered, paths, approvals, link
   if (!request || !mine) throw new Error(`grant ${grant.id} has no request or no entitlement`);
   const all = approvals.filter(({ requestId }) => requestId === request.id);
   // That two accounts are one person's may have come out since.
-  const people = peopleAmong(idsOf([request, ...all]), links);
-  const isRequesters = ({ identityId }: Decision) =>
-    identityId !== null && people.get(identityId) === people.get(request.identityId);
-  const given = all.filter((approval) => !isRequesters(approval));
+  const own = new Set([request.identityId, ...linkedWith(request.identityId, links)]);
+  const given = all.filter(({ identityId }) => identityId === null || !own.has(identityId));
+  const people = peopleAmong(idsOf(given), links);
   const recorded = paths.filter(({ requestId }) => requestId === request.id);
   return asked
     .standing(request, mine, recorded)
@@ -63,3 +62,6 @@ function stands(grant: Grant, { asked, requests, offered, paths, approvals, link
 
 const idsOf = (by: readonly { identityId: string | null }[]): string[] =>
   by.flatMap(({ identityId }) => identityId ?? []);
+
+const linkedWith = (id: string, links: readonly Link[]): string[] =>
+  links.flatMap(([one, other]) => (one === id ? [other] : other === id ? [one] : []));

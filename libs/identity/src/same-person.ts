@@ -17,16 +17,19 @@ export async function linksAmong(manager: EntityManager, identityIds: readonly s
 }
 
 /**
- * Who of these is who, by the links among them alone: a third account that has had the addresses of two makes no one of them.
+ * Who of these is who: classes of accounts of which each is linked with each. There are never fewer than the people among whom
+ * no two are linked, so what takes more people than there are classes cannot be decided, for certain. One who has had the
+ * addresses of two others makes no one of those.
  *
- * @returns for each identity the first one of the same person
+ * @returns for each identity the first one of its class
  */
 export function peopleAmong(identityIds: readonly string[], links: readonly Link[]): ReadonlyMap<string, string> {
-  const people = new Map(identityIds.map((id) => [id, id]));
-  for (const [one, other] of links) {
-    const [kept, gone] = [people.get(one), people.get(other)];
-    if (kept === undefined || gone === undefined || kept === gone) continue;
-    for (const [id, person] of people) if (person === gone) people.set(id, kept);
+  const linked = new Set(links.flatMap(([one, other]) => [`${one} ${other}`, `${other} ${one}`]));
+  const classes: [string, ...string[]][] = [];
+  for (const id of new Set(identityIds)) {
+    const own = classes.find((members) => members.every((member) => linked.has(`${id} ${member}`)));
+    if (own) own.push(id);
+    else classes.push([id]);
   }
-  return people;
+  return new Map(classes.flatMap((members) => members.map((id) => [id, members[0]])));
 }

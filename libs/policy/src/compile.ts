@@ -29,16 +29,26 @@ export function compilePolicyFiles(files: PolicyFiles): PolicySet {
 }
 
 /**
- * The same promise with what only the service knows: which accounts on the lists are one person's. Not asked of policies that
- * are in force: a sign-in would put them out of it.
+ * The same promise with what only the service knows: which accounts on the lists are one person's. A rule of which that came
+ * out while it was in force keeps no change of others from being made.
  *
  * @throws PolicyInvalid
  */
-export function assertDecidable({ rules, groups }: PolicySet, samePeople: SamePeople): void {
+export function assertDecidable(policies: PolicySet, samePeople: SamePeople, inForce?: PolicySet): void {
   if (samePeople.length === 0) return;
-  const problems: PolicyProblem[] = [];
-  for (const rule of rules) checkSatisfiable(rule, { rules, groups, samePeople }, (problem) => problems.push(problem));
+  const before = new Set(inForce ? undecidable(inForce, samePeople).map(({ id }) => id) : []);
+  const problems = undecidable(policies, samePeople).flatMap((rule) => (before.has(rule.id) ? [] : rule.problems));
   if (problems.length > 0) throw invalid(problems);
+}
+
+function undecidable({ rules, groups }: PolicySet, samePeople: SamePeople) {
+  return rules
+    .map((rule) => {
+      const problems: PolicyProblem[] = [];
+      checkSatisfiable(rule, { rules, groups, samePeople }, (problem) => problems.push(problem));
+      return { id: rule.id, problems };
+    })
+    .filter(({ problems }) => problems.length > 0);
 }
 
 interface Read {

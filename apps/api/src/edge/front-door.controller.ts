@@ -33,6 +33,6 @@ export class FrontDoorController {
   enter(@Req() request: Request, @Res() response: Response): void {
     response.set(HEADERS).vary('Accept');
     if (request.accepts(['json', 'html']) !== 'html') throw new NothingHere();
-    response.status(HttpStatus.FOUND).location('/docs').end();
+    response.status(HttpStatus.FOUND).location('docs').end();
   }
 }

@@ -125,11 +125,18 @@ function subjectOf(members: AuditEvent['members']): string {
   return `${kind} ${short(id)}`;
 }
 
+/** What happens to a credential that was picked up and leaves it so, as often as the record has it by then. */
+const TOLD = [
+  ['refusedPickUps', 'refused pick-ups'],
+  ['replacementsAsked', 'asked for another'],
+] as const;
+
 function changeOf(members: AuditEvent['members']): string {
-  const { subject = '', from, to = '?', refusedPickUps = '' } = members;
-  // Nothing else happens to one that was picked up, and leaves it so.
-  if (subject.startsWith('credential:') && from === 'picked_up' && to === from)
-    return `${to}; pick-up ${Number(refusedPickUps) + 1} refused`;
+  const { from, to = '?' } = members;
+  // Which of them it was now, the event before this one says.
+  const times = TOLD.filter(([member]) => Number(members[member] ?? 0) > 0);
+  if (from === to && times.length > 0)
+    return `${to}; ${times.map(([member, words]) => `${words}: ${members[member]}`).join(', ')}`;
   return from === undefined ? `→ ${to}` : `${from} → ${to}`;
 }
 

@@ -76,10 +76,25 @@ describe('what a grant comes from', () => {
   });
 });
 
-it('audit list says that a pick-up was refused', async () => {
-  const members = { subject: `credential:${GRANT_ID}`, from: 'picked_up', to: 'picked_up', refusedPickUps: '1' };
-  desk.service.on(EVENTS, { body: { items: [{ id: '5', leafHash: '', members, opened: {} }] } });
+it('audit list says that a pick-up was refused, and that another credential was asked for', async () => {
+  const event = (refusedPickUps: string, replacementsAsked: string) => ({
+    id: '5',
+    leafHash: '',
+    members: {
+      subject: `credential:${GRANT_ID}`,
+      from: 'picked_up',
+      to: 'picked_up',
+      refusedPickUps,
+      replacementsAsked,
+    },
+    opened: {},
+  });
+  desk.service.on(EVENTS, { body: { items: [event('1', '0'), event('0', '1'), event('1', '1')] } });
   const { stdout } = await desk.run(['audit', 'list']);
-  expect(stdout).toContain('picked_up; pick-up 2 refused');
+  expect(stdout.match(/picked_up.*/g)?.map((line) => line.split('  ')[0])).toEqual([
+    expect.stringMatching(/^picked_up; refused pick-ups: 1\b/),
+    expect.stringMatching(/^picked_up; asked for another: 1\b/),
+    expect.stringMatching(/^picked_up; refused pick-ups: 1, asked for another: 1\b/),
+  ]);
   expect(stdout).not.toContain('→');
 });

@@ -75,9 +75,11 @@ describe('request', () => {
     const seen = aRequest({
       decisions: [{ by: { id: 'b', name: 'Ben' }, verdict: 'approve', at: inSeconds(0), policies: [] }],
     });
+    let looks = 0;
     desk.service.on('POST /v1/requests', { status: 201, body: aRequest() }).on('GET /v1/requests/*', () => {
-      setTimeout(() => interruption.abort(), 100);
-      return { body: seen };
+      looks += 1;
+      if (looks > 1) interruption.abort(); // the first answer has been read by then
+      return { body: looks > 1 ? aRequest() : seen };
     });
     const { code, stdout, stderr } = await desk.run([...words, '--json'], { signal: interruption.signal });
     expect({ code, request: JSON.parse(stdout) as unknown }).toEqual({ code: 130, request: seen });

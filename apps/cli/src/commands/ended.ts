@@ -41,12 +41,12 @@ export function hasEnded({ api }: Context, grant: Pick<Grant, 'entitlement' | 'e
   const past = simplePast(PAST[endReason ?? 'expired'] ?? 'ended');
   const at = endingAt ?? (past === 'expired' ? endsAt : undefined);
   const when = at === undefined ? '' : ` at ${clockTime(at, api.now())}`;
-  const isUnproven = state === 'ending' || state === 'stuck';
+  const isKnown = state === 'ending' || state === 'stuck';
   return new Failure({
     kind: 'conflict',
     code: 'cli.grant_ended',
-    message: `the grant on ${entitlement} ${isUnproven ? 'is over' : 'has ended'}`,
-    advice: `It ${past}${when}${isUnproven ? '; its end is not proven yet' : ''}. Ask again: ${askFor(entitlement)}.`,
+    message: `the grant on ${entitlement} ${state === 'ended' ? 'has ended' : 'is over'}`,
+    advice: `It ${past}${when}${isKnown ? '; its end is not proven yet' : ''}. Ask again: ${askFor(entitlement)}.`,
     ...(id !== undefined && { details: { grant: { id, state, endReason, endingAt, endedAt } } }),
   });
 }

@@ -18,9 +18,12 @@ export interface Outcome {
   readonly code: number;
   /** Why it was ended, when it was. */
   readonly ended?: string;
-  /** Somebody sent us a signal, which the child got. */
+  /** Somebody asked us to end, and the child got to hear it. */
   readonly signalled: boolean;
 }
+
+/** The others, a daemon's SIGHUP for example, ask for something else. */
+const ASKS_TO_END: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGQUIT', 'SIGTERM']);
 
 /**
  * Runs a command until it is done, or until it may not go on: then it is told to stop, with all that it has started and that
@@ -31,7 +34,7 @@ export async function runChild({ command, environment, passSignals, end }: Run):
   // Before there is a child: what comes while it is made is delivered when it is there, and kills nobody but it.
   let signalled = false;
   const takeBack = passSignals((signal) => {
-    signalled = true;
+    signalled ||= ASKS_TO_END.has(signal);
     child.kill(signal);
   });
   const child = spawn(name, words, { stdio: 'inherit', env: environment });

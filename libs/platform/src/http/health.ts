@@ -35,7 +35,7 @@ export const HEALTH_CHECKS = Symbol('health checks');
 /** The longest a check may take, in milliseconds: an answer that does not come is one. */
 const PATIENCE_MS = 2_000;
 /** Looks further apart than this, in milliseconds, say nothing of the time between them: it may have been well meanwhile. */
-const APART_MS = 60_000;
+const APART_MS = 150_000;
 
 /** What is wrong, for as long as each look finds it so. */
 interface Episode {

@@ -14,7 +14,7 @@ interface Owner {
   readonly others: readonly string[];
 }
 
-/** The role that gets what holders leave behind: views and functions run with its rights from then on, so it has none. */
+/** The role that gets the data that holders leave behind. Whatever is still run with its rights is to have none. */
 export async function ownerFindings(checkup: Checkup): Promise<CheckFinding[]> {
   const { session, account, server, entitlements, memberships } = checkup;
   const { objectsOwner, user } = account.connection;
@@ -47,7 +47,7 @@ async function servedFindings({ account }: Checkup, owner: string): Promise<Chec
     const names = some.slice(0, NAMED).map(({ what }) => what);
     const more = some.length > NAMED ? ', …' : '';
     const message = `in ${quoted(database)} others can use what ${owner} got from holders: ${names.join('; ')}${more}`;
-    const rest = 'Drop that trigger, or give the function another owner.';
+    const rest = 'Drop that trigger or foreign key, or give the function or the table another owner.';
     return { kind: 'excess', message, database, ...(sql.length > 0 ? { sql } : { remedy: rest }) };
   });
 }
@@ -65,7 +65,7 @@ function excessFindings(
       return { kind: 'excess', message: `${owner} has ${word}`, ...mend };
     }),
     ...groups.map(({ group, by }): CheckFinding => {
-      const message = `${owner} is a member of ${quoted(group)}: views left behind would go on serving its data`;
+      const message = `${owner} is a member of ${quoted(group)}: what is left behind would be used with its rights`;
       const grantor = isModern ? ` GRANTED BY ${quoted(by)}` : '';
       return { kind: 'excess', message, sql: [`REVOKE ${quoted(group)} FROM ${owner}${grantor};`] };
     }),

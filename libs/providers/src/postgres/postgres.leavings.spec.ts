@@ -151,7 +151,7 @@ describeOnPostgres('strangers and what holders left', (binaries) => {
       expect((await stage.end(begun.grant)).leftovers).toEqual([
         {
           what: `trigger obey on table public.orders runs a function of the role in database ${quoted(database)}`,
-          why: expect.stringContaining('only the owner of that table can drop it'),
+          why: expect.stringContaining('only the owner of that table or a superuser can drop it'),
         },
       ]);
       expect(await stage.verdict(begun.grant)).toBe('alive');
@@ -187,6 +187,31 @@ describeOnPostgres('strangers and what holders left', (binaries) => {
     await stage.end(begun.grant);
     expect(await stage.verdict(begun.grant)).toBe('ended');
     await leave(begun.session);
+  });
+
+  it('proves no end either where the foreign key leads over other tables of the role, or of a grant that is over', async () => {
+    const stage = await Stage.on(server);
+    await stage.target.sql(`GRANT REFERENCES ON orders TO ${quoted(stage.target.maker)}`);
+    const [first, second] = [await stage.begin(), await stage.begin()];
+    await make(
+      first,
+      'CREATE TABLE between (id int PRIMARY KEY REFERENCES orders ON DELETE CASCADE)',
+      'CREATE VIEW kept AS SELECT 1',
+      `GRANT REFERENCES ON between TO ${second.role}`,
+    );
+    await make(
+      second,
+      `CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`,
+      'CREATE TABLE own (id int PRIMARY KEY REFERENCES between ON DELETE CASCADE)',
+      'CREATE TABLE last (id int REFERENCES own ON DELETE CASCADE)',
+      'CREATE TRIGGER g AFTER DELETE ON last EXECUTE FUNCTION f()',
+    );
+    for (const { grant } of [first, second]) await stage.end(grant);
+    expect([await stage.verdict(first.grant), await stage.verdict(second.grant)]).toEqual(['ended', 'alive']);
+    await stage.target.sql('ALTER TABLE between DROP CONSTRAINT between_id_fkey');
+    await stage.end(second.grant);
+    expect(await stage.verdict(second.grant)).toBe('ended');
+    await leave(first.session, second.session);
   });
 
   it('takes away, too, what was given of a column by whom the right to give it was taken from', async () => {

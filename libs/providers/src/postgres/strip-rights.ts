@@ -13,11 +13,15 @@ const ROUNDS_WITHOUT_PROGRESS = 3;
 /** The owner `o` of the other table is a grant that is over. */
 const TOMBSTONE = `(starts_with(o.rolname, 'curfew-') AND NOT o.rolcanlogin)`;
 
+/** The key `k` changes rows of its own table when those that it refers to are changed. */
+const CHANGES_ROWS = `(k.contype = 'f' AND (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd')))`;
+
 /** Something is computed when a row of the table `mine` is changed: a default, a check, an expression, a condition. */
 const COMPUTES = `(
   EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = mine.oid)
   OR EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = mine.oid AND c.contype = 'c')
   OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = mine.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
+  OR EXISTS (SELECT FROM pg_partitioned_table x WHERE x.partrelid = mine.oid AND x.partexprs IS NOT NULL)
   OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid AND t.typtype = 'd' WHERE a.attrelid = mine.oid))`;
 
 /** What others can do with things of a role in one database. */
@@ -96,21 +100,31 @@ const round = (owner: number): string => `
   $do$`;
 
 // What no right stands before. Whether a function may be executed is not asked when a trigger fires, and it runs with the
-// rights of whoever writes there. A foreign key changes rows when others change theirs, and with them goes what hangs on
-// them; it looks for casts when it is checked. What hangs on a table of another grant that is over is nobody's to fire.
+// rights of whoever writes there. A foreign key changes rows when others change theirs, from table to table, and what hangs on
+// them is done; it looks for casts when it is checked. What belongs to another grant that is over is nobody's to change.
 const REACHED = `
   SELECT format('%s runs a function of the role', pg_describe_object('pg_trigger'::regclass, t.oid, 0)), NULL
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_roles o ON o.oid = c.relowner
    WHERE p.proowner = $1 AND c.relowner <> $1 AND NOT ${TOMBSTONE}
   UNION ALL
   SELECT format('%s has the server run what hangs on a table of the role when %s changes',
-                pg_describe_object('pg_constraint'::regclass, k.oid, 0), k.confrelid::regclass), NULL
-    FROM pg_constraint k JOIN pg_class mine ON mine.oid = k.conrelid JOIN pg_class other ON other.oid = k.confrelid
-         JOIN pg_roles o ON o.oid = other.relowner
-   WHERE k.contype = 'f' AND mine.relowner = $1 AND other.relowner <> $1 AND NOT ${TOMBSTONE} AND (
-         (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd')) AND (mine.relhasrules OR EXISTS (
-           SELECT FROM pg_trigger t WHERE t.tgrelid = mine.oid AND NOT t.tgisinternal))
-         OR (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('n', 'd')) AND ${COMPUTES}
-         OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-                     WHERE (a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) OR a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey))
-                       AND t.typowner = $1))`;
+                pg_describe_object('pg_constraint'::regclass, up.key, 0), up.above::regclass), NULL
+    FROM (
+      WITH RECURSIVE up (key, above) AS (
+        SELECT k.oid, k.confrelid FROM pg_constraint k JOIN pg_class mine ON mine.oid = k.conrelid
+         WHERE mine.relowner = $1 AND ${CHANGES_ROWS} AND (
+               mine.relhasrules OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = mine.oid AND NOT t.tgisinternal)
+               OR (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('n', 'd')) AND ${COMPUTES})
+        UNION
+        SELECT up.key, k.confrelid FROM up JOIN pg_constraint k ON k.conrelid = up.above AND ${CHANGES_ROWS}
+      )
+      SELECT * FROM up
+      UNION
+      SELECT k.oid, k.confrelid
+        FROM pg_constraint k JOIN pg_class mine ON mine.oid = k.conrelid
+             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+                                 OR a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey)
+             JOIN pg_type t ON t.oid = a.atttypid
+       WHERE k.contype = 'f' AND mine.relowner = $1 AND t.typowner = $1
+    ) AS up JOIN pg_class other ON other.oid = up.above JOIN pg_roles o ON o.oid = other.relowner
+   WHERE other.relowner <> $1 AND NOT ${TOMBSTONE}`;

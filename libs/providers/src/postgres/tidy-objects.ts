@@ -151,7 +151,7 @@ const stillUsable = (
   { database, code }: { database: string; code: string | undefined },
 ): Leftover => ({
   what: `${what} in database ${escapeIdentifier(database)}`,
-  why: `${sql === null ? 'only the owner of that table can drop it, or a superuser give the function an owner' : `not revoked (${code ?? 'no effect'})`}; until then nothing is given away there`,
+  why: `${sql === null ? 'only the owner of that table or a superuser can drop it' : `not revoked (${code ?? 'no effect'})`}; until then nothing is given away there`,
 });
 
 function whyLeft(failure: unknown): string {
