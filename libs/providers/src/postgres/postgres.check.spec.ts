@@ -97,7 +97,11 @@ describe('check, on PostgreSQL 18', () => {
     ['CREATEDB', (t) => `ALTER ROLE ${t.admin} CREATEDB`, /CREATEDB/],
     ['a role of the server', (t) => `GRANT pg_signal_backend TO ${t.admin}`, /member of pg_signal_backend/],
     ['an objectsOwner with login', (t) => `ALTER ROLE ${t.objectsOwner} LOGIN`, /LOGIN/],
-    ['an objectsOwner in a group', (t) => `GRANT ${t.reader} TO ${t.objectsOwner}`, /left behind would be used with its rights/],
+    [
+      'an objectsOwner in a group',
+      (t) => `GRANT ${t.reader} TO ${t.objectsOwner}`,
+      /left behind would be used with its rights/,
+    ],
   ];
   it.each(excess)('finds the excess of %s, and proposes SQL that mends it', async (_, spoil, words) => {
     const target = await aTarget();
